@@ -1,0 +1,22 @@
+"""The contract of a completion: fills lost joints without knowing what they were."""
+
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float32
+
+from skeldistill.layouts import Layout
+
+
+class Completion(Protocol):
+    """Fills lost joints (score 0) of one clip where it can. Frozen and free of chance."""
+
+    def __call__(
+        self,
+        joints: Float32[np.ndarray, "m t v c"],
+        scores: Float32[np.ndarray, "m t v"],
+        *,
+        layout: Layout,
+    ) -> tuple[Float32[np.ndarray, "m t v c"], Float32[np.ndarray, "m t v"]]:
+        """The completed joints and scores; what could not be filled keeps score 0."""
+        ...

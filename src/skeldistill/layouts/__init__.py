@@ -1,0 +1,52 @@
+"""The shelf of layouts: one file a joint order.
+
+Joints are named the same way on every layout (``left_wrist`` is one thing everywhere), so that
+mirrors, parts and conversions never speak of numbers. Parts follow one rule: neck and upper spine
+go with the head, shoulders with the arms, hips with the legs; joints in the middle of the torso
+are in no part.
+"""
+
+from skeldistill.layouts.coco17 import COCO17
+from skeldistill.layouts.jhmdb15 import JHMDB15
+from skeldistill.layouts.kinect20 import KINECT20
+from skeldistill.layouts.layout import PARTS, Layout
+from skeldistill.layouts.mediapipe33 import MEDIAPIPE33
+from skeldistill.layouts.ntu25 import NTU25
+from skeldistill.layouts.openpose18 import OPENPOSE18
+from skeldistill.layouts.penn13 import PENN13
+from skeldistill.shelf import pick
+
+SHELF = {
+    layout.name: layout
+    for layout in (COCO17, JHMDB15, KINECT20, MEDIAPIPE33, NTU25, OPENPOSE18, PENN13)
+}
+
+
+def find(name: str) -> Layout:
+    """The layout called `name`, in upper or lower case; ValueError names the nearest one."""
+    return pick("layout", SHELF, name.lower())
+
+
+def with_joints(count: int) -> Layout:
+    """The one layout with this many joints; ValueError if none or several have it."""
+    found = [layout for layout in SHELF.values() if layout.num_joints == count]
+    if len(found) != 1:
+        known = ", ".join(f"{layout.name} ({layout.num_joints})" for layout in SHELF.values())
+        raise ValueError(f"no single layout has {count} joints; name one of {known}")
+    return found[0]
+
+
+__all__ = [
+    "COCO17",
+    "JHMDB15",
+    "KINECT20",
+    "MEDIAPIPE33",
+    "NTU25",
+    "OPENPOSE18",
+    "PARTS",
+    "PENN13",
+    "SHELF",
+    "Layout",
+    "find",
+    "with_joints",
+]

@@ -1,0 +1,40 @@
+"""The contract of a reader: from files of one format to clips."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from skeldistill.clip import Clip
+from skeldistill.layouts import Layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What is known of a source before its clips are read.
+
+    layout: of every clip in it. channels: 2 or 3 coordinates. units: "pixels", "metres",
+    "normalised" ... classes: action names by label, or () where the format does not name them.
+    num_clips: how many clips will come, for a progress bar, or None where only reading tells.
+    """
+
+    layout: Layout
+    channels: int
+    units: str
+    classes: tuple[str, ...] = ()
+    num_clips: int | None = None
+
+
+class Reader(Protocol):
+    """Reads one format. Frozen; options (such as the layout) are given when it is made.
+
+    Both methods raise ValueError or OSError with one clear line that names the file.
+    """
+
+    def describe(self, path: Path) -> Source:
+        """Look at the source without reading all of it."""
+        ...
+
+    def read(self, path: Path) -> Iterator[Clip]:
+        """The clips one by one, in a stable order, each with its official splits."""
+        ...
