@@ -50,6 +50,18 @@ class Clip:
             self._refuse(
                 f"joints have shape {self.joints.shape}; they need four axes, (m, t, v, c)"
             )
+        self._check_shape()
+        if not np.isfinite(self.joints).all():
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(self.joints))[0])
+            self._refuse(
+                f"coordinate at (person, frame, joint, channel) {place} is not a finite number; "
+                "give lost joints score 0 and coordinates 0"
+            )
+        self._check_scores()
+        if self.label < UNLABELLED:
+            self._refuse(f"label is {self.label}; labels count from 0 ({UNLABELLED}: not known)")
+
+    def _check_shape(self) -> None:
         m, t, v, c = self.joints.shape
         if v != self.layout.num_joints:
             self._refuse(
@@ -60,22 +72,17 @@ class Clip:
             self._refuse(f"joints have {c} coordinates; 2 or 3 are possible (scores stand apart)")
         if m < 1 or t < 1:
             self._refuse(f"clip has {m} persons and {t} frames; it needs at least one of each")
+
+    def _check_scores(self) -> None:
+        m, t, v, _ = self.joints.shape
         if self.scores is None:
             seen = np.any(self.joints != 0, axis=(2, 3))
             scores = np.broadcast_to(seen[..., None], (m, t, v)).astype(np.float32)
             object.__setattr__(self, "scores", scores)
         if self.scores.shape != (m, t, v):
             self._refuse(f"scores have shape {self.scores.shape}; joints need {(m, t, v)}")
-        if not np.isfinite(self.joints).all():
-            place = tuple(int(i) for i in np.argwhere(~np.isfinite(self.joints))[0])
-            self._refuse(
-                f"coordinate at (person, frame, joint, channel) {place} is not a finite number; "
-                "give lost joints score 0 and coordinates 0"
-            )
         if not (np.all(self.scores >= 0) and np.all(self.scores <= 1)):
             self._refuse("scores must lie between 0 and 1")
-        if self.label < UNLABELLED:
-            self._refuse(f"label is {self.label}; labels count from 0 ({UNLABELLED}: not known)")
 
     @property
     def num_persons(self) -> int:

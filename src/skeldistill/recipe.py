@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -74,7 +74,7 @@ class View(Section):
     degradations: tuple[Part, ...] = Field((), description="what makes this view worse, in order")
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Self:
+    def _one_origin(self) -> "View":
         if self.store and (self.reader or self.source):
             raise ValueError("give either a store, or a reader with its source")
         if self.source and not self.reader:
@@ -107,6 +107,9 @@ class Data(Section):
         description="share of the training clips held out; above 0, methods are evaluated on it "
         "and the test split is never looked at",
     )
+    group: str = Field(
+        "", description="pattern in clip ids; clips with the same match are held out together"
+    )
     paired: float = Field(
         1.0, gt=0, le=1, description="share of training clips that keep their high-quality match"
     )
@@ -120,8 +123,8 @@ class Sampling(Section):
     persons: int = Field(1, ge=1, description="persons a network sees; the most certain come first")
     frame_choice: Literal["uniform", "resize", "replay", "zeros"] = Field(
         "uniform",
-        description="uniform: one frame from each of equal stretches (drawn in training, middle in "
-        "testing); resize: linear in time; replay: from the start again until full; zeros after end",
+        description="uniform: one frame from each of equal stretches (drawn in training, middle "
+        "in testing); resize: linear in time; replay: from the start again; zeros: after the end",
     )
     normalisation: Literal["clip", "image", "centre", "none"] = Field(
         "clip",
@@ -266,11 +269,11 @@ class Recipe(Section):
         return resolved
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "Recipe":
         for name, method in self.methods.items():
             if method.losses and method.teacher not in self.methods:
                 raise ValueError(
-                    f"methods.{name}.teacher is {method.teacher!r}, which is not among the methods; "
+                    f"methods.{name}.teacher is {method.teacher!r}, which is no method; "
                     f"{nearest(method.teacher, self.methods)}"
                 )
             if method.losses and method.teacher == name:

@@ -1,6 +1,6 @@
 """The contract of a completion: fills lost joints without knowing what they were."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import numpy as np
 from jaxtyping import Float32
@@ -8,9 +8,10 @@ from jaxtyping import Float32
 from skeldistill.layouts import Layout
 
 
-class Completion(Protocol):
+class Completion(ABC):
     """Fills lost joints (score 0) of one clip where it can. Frozen and free of chance."""
 
+    @abstractmethod
     def __call__(
         self,
         joints: Float32[np.ndarray, "m t v c"],
@@ -19,4 +20,3 @@ class Completion(Protocol):
         layout: Layout,
     ) -> tuple[Float32[np.ndarray, "m t v c"], Float32[np.ndarray, "m t v"]]:
         """The completed joints and scores; what could not be filled keeps score 0."""
-        ...

@@ -1,6 +1,8 @@
 """The contract of a degradation: what a view's joints look like after something went wrong."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32
@@ -8,12 +10,21 @@ from jaxtyping import Float32
 from skeldistill.layouts import Layout
 
 
-class Degradation(Protocol):
+class Degradation(ABC):
     """Makes one clip's view worse. Frozen: chance comes in through `rng`.
 
-    It never changes what it is given. Joints that it loses get score 0 and coordinates 0.
+    It never changes what it is given. Joints that it loses get score 0 and coordinates 0; joints
+    that were lost before stay so. Joints that it only moves keep their score: the source does not
+    know that it errs.
     """
 
+    severities: ClassVar[tuple[Mapping[str, Any], ...]]
+    """Five sets of options, from mild to hard; see `at_severity`."""
+
+    shortens: ClassVar[bool] = False
+    """Whether the clip may come back with fewer frames."""
+
+    @abstractmethod
     def __call__(
         self,
         joints: Float32[np.ndarray, "m t v c"],
@@ -23,4 +34,3 @@ class Degradation(Protocol):
         rng: np.random.Generator,
     ) -> tuple[Float32[np.ndarray, "m s v c"], Float32[np.ndarray, "m s v"]]:
         """The worse joints and scores; the number of frames may become smaller."""
-        ...

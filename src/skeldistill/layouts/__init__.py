@@ -6,7 +6,9 @@ go with the head, shoulders with the arms, hips with the legs; joints in the mid
 are in no part.
 """
 
+from skeldistill.layouts.body25 import BODY25
 from skeldistill.layouts.coco17 import COCO17
+from skeldistill.layouts.halpe26 import HALPE26
 from skeldistill.layouts.jhmdb15 import JHMDB15
 from skeldistill.layouts.kinect20 import KINECT20
 from skeldistill.layouts.layout import PARTS, Layout
@@ -18,7 +20,17 @@ from skeldistill.shelf import pick
 
 SHELF = {
     layout.name: layout
-    for layout in (COCO17, JHMDB15, KINECT20, MEDIAPIPE33, NTU25, OPENPOSE18, PENN13)
+    for layout in (
+        BODY25,
+        COCO17,
+        HALPE26,
+        JHMDB15,
+        KINECT20,
+        MEDIAPIPE33,
+        NTU25,
+        OPENPOSE18,
+        PENN13,
+    )
 }
 
 
@@ -28,8 +40,13 @@ def find(name: str) -> Layout:
 
 
 def with_joints(count: int) -> Layout:
-    """The one layout with this many joints; ValueError if none or several have it."""
-    found = [layout for layout in SHELF.values() if layout.num_joints == count]
+    """The one layout with this many joints; ValueError if none or several have it.
+
+    BODY25 is not counted: 25 joints are NTU25, unless OpenPose's own files say otherwise.
+    """
+    found = [
+        layout for layout in SHELF.values() if layout.num_joints == count and layout is not BODY25
+    ]
     if len(found) != 1:
         known = ", ".join(f"{layout.name} ({layout.num_joints})" for layout in SHELF.values())
         raise ValueError(f"no single layout has {count} joints; name one of {known}")
@@ -37,7 +54,9 @@ def with_joints(count: int) -> Layout:
 
 
 __all__ = [
+    "BODY25",
     "COCO17",
+    "HALPE26",
     "JHMDB15",
     "KINECT20",
     "MEDIAPIPE33",

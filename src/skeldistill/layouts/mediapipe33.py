@@ -1,4 +1,4 @@
-"""The 33 landmarks of MediaPipe's pose model; bones are a tree drawn through its own connections."""
+"""The 33 landmarks of MediaPipe's pose model; bones are a tree along its own connections."""
 
 from skeldistill.layouts.layout import Layout
 

@@ -1,4 +1,7 @@
-"""The 25 joints of Kinect v2, as in NTU RGB+D; bones as in ST-GCN (not PYSKL, which hangs the tips on the hands)."""
+"""The 25 joints of Kinect v2, as in NTU RGB+D; bones as in ST-GCN.
+
+ST-GCN hangs the hand tips on the thumbs, PYSKL on the hands.
+"""
 
 from skeldistill.layouts.layout import Layout
 

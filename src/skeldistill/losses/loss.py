@@ -1,17 +1,40 @@
 """The contract of a loss: what the student should change, given what the teacher says."""
 
+from dataclasses import dataclass
+
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from skeldistill.layouts import Layout
 from skeldistill.prediction import Prediction
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossContext:
+    """What a loss may know about the two networks when it is made.
+
+    Args:
+        student_layout, teacher_layout: the joints that each of them sees.
+        student_channels, teacher_channels: the widths of their ``Prediction.features``.
+        classes: how many actions there are.
+    """
+
+    student_layout: Layout
+    teacher_layout: Layout
+    student_channels: int
+    teacher_channels: int
+    classes: int
 
 
 class Loss(nn.Module):
     """A loss sees predictions and labels, and knows no network.
 
+    Every loss of the shelf is made as ``Name(about, **options)``, `about` being a `LossContext`.
+
     Clips without a high-quality match come with an absent teacher (``teacher.present`` all false
     and zeros elsewhere). A loss that needs the match leaves them out of its mean; its value is 0,
-    with gradients, when no clip of the batch has one.
+    with gradients, when no clip of the batch has one. No gradient ever reaches the teacher.
 
     A loss made of several (graph matching: node and edge) says so in `terms`, since gradient
     revision treats each on its own; all others define `forward` alone.
@@ -29,6 +52,12 @@ class Loss(nn.Module):
         """The loss in parts, by name; the parts add up to `forward`."""
         return {type(self).__name__: self(student, teacher, labels)}
 
+    def observe(self, clips: Int[Tensor, " n"]) -> None:
+        """Hear which training clips, by their place in the training set, the next batch holds.
+
+        Called before every step; most losses need not know.
+        """
+
 
 def paired(
     student: Prediction, teacher: Prediction
@@ -36,3 +65,32 @@ def paired(
     """The clips that have a high-quality match: both predictions, and their rows in the batch."""
     index = teacher.present.flatten(1).any(dim=1).nonzero().squeeze(1)
     return student.rows(index), teacher.rows(index), index
+
+
+def mean_over_clips(values: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """The mean, and 0 that still has a gradient where there is no clip."""
+    return values.sum() / max(values.shape[0], 1)
+
+
+def precise(tensor: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """At least single precision: autocast hands over 16 bits, in which distances drown."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def without_autocast(tensor: Tensor) -> torch.autocast:
+    """A context in which products keep the precision of their factors."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+def positive(loss: Loss, option: str, value: float) -> float:
+    """An option that must be above 0; raises ValueError if it is not."""
+    if not value > 0:
+        raise ValueError(f"{type(loss).__name__} needs {option} above 0, got {value}")
+    return value
+
+
+def share(loss: Loss, option: str, value: float) -> float:
+    """An option that must lie between 0 and 1; raises ValueError if it does not."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{type(loss).__name__} needs {option} between 0 and 1, got {value}")
+    return value

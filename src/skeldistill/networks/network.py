@@ -1,6 +1,8 @@
 """The contract of a network: joints in, Prediction out."""
 
-from typing import ClassVar
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,10 +14,13 @@ from skeldistill.prediction import Prediction
 class Network(nn.Module):
     """Every network on the shelf is made as ``Name(layout, classes=..., persons=..., **options)``.
 
+    It keeps every argument of its constructor as an attribute of the same name, so that a
+    checkpoint can tell how to make it again.
+
     layout: the joints it works on. persons: the length of the axis ``m`` it was made for.
     channels: input channels (2-D joints and their score, or 3-D joints: 3 by default).
     feature_channels: width of ``Prediction.features``. temporal_stride: how many input frames
-    one frame of the features stands for.
+    one frame of the features stands for. classifier: the last layer, pooled features to logits.
     """
 
     layout: Layout
@@ -23,18 +28,68 @@ class Network(nn.Module):
     persons: int
     channels: int
     feature_channels: int
-    temporal_stride: ClassVar[int] | int
+    temporal_stride: int
+    classifier: nn.Module
 
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
         """Recognise a batch of clips."""
         raise AssertionError("every network defines forward")
 
-    def check(self, joints: Float[Tensor, "n m t v c"]) -> None:
+    def official_names(self) -> dict[str, str]:
+        """The authors' name of every tensor -> its name here; several codebases may stand in one.
+
+        `renamed` makes it from the modules' names.
+        """
+        return {name: name for name in self.state_dict()}
+
+    def options(self) -> dict[str, Any]:
+        """The arguments it was made with, but for the layout."""
+        names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names if name != "layout"}
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training; a child with only frozen weights stays in evaluation mode.
+
+        Otherwise the statistics of its normalisation would drift although it is frozen.
+        """
+        super().train(mode)
+        for child in self.children():
+            weights = list(child.parameters())
+            if weights and not any(weight.requires_grad for weight in weights):
+                child.eval()
+        return self
+
+    def check(self, joints: Float[Tensor, "..."]) -> None:
         """Refuse a batch of the wrong shape in one line (cheap: looks at sizes only)."""
-        _, m, _, v, c = joints.shape
         expected = (self.persons, self.layout.num_joints, self.channels)
+        if joints.ndim != 5:
+            raise ValueError(
+                f"{type(self).__name__} expects joints of shape (n, m, t, v, c) with (m, v, c) "
+                f"{expected}, got shape {tuple(joints.shape)}"
+            )
+        n, m, t, v, c = joints.shape
         if (m, v, c) != expected:
             raise ValueError(
                 f"{type(self).__name__} expects (persons, joints, channels) {expected} for layout "
                 f"{self.layout.name!r}, got {(m, v, c)}"
             )
+        if n < 1 or t < 1:
+            raise ValueError(
+                f"{type(self).__name__} got {n} clips of {t} frames; give one at least"
+            )
+
+
+def renamed(names: Iterable[str], modules: Mapping[str, str]) -> dict[str, str]:
+    """The official name of every tensor -> its name here, from the names of the modules.
+
+    Args:
+        names: all names here, such as a ``state_dict()``.
+        modules: official name -> name here, of modules or single tensors, without leading or
+            trailing dots. Tensors of no such module have no official name.
+    """
+    return {
+        official + name.removeprefix(own): name
+        for name in names
+        for official, own in modules.items()
+        if name == own or name.startswith(f"{own}.")
+    }

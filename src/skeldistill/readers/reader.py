@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from skeldistill.clip import Clip
 from skeldistill.layouts import Layout
@@ -25,6 +25,7 @@ class Source:
     num_clips: int | None = None
 
 
+@runtime_checkable
 class Reader(Protocol):
     """Reads one format. Frozen; options (such as the layout) are given when it is made.
 

@@ -1,0 +1,35 @@
+# `make demo` and `make test` are all a newcomer needs; both make .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test check slow bench clean
+
+help: ## Show this help
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(READY) ## Run the main job on built-in synthetic data; ends with a report (minutes)
+	$(BIN)/skeldistill run recipes/demo.yaml --out runs/demo --jobs 2
+
+test: $(READY) ## Everything CI runs: checks and tests
+	scripts/check
+	scripts/test
+
+check: $(READY) ## Formatting, lint, types, imports
+	scripts/check
+
+slow: $(READY) ## The tests that take minutes
+	scripts/test -m slow
+
+bench: $(READY) ## Benchmarks: ratios against a named baseline in the same run
+	$(BIN)/python benchmarks/run.py
+
+clean: ## Remove the virtual environment and everything made by demo
+	rm -rf .venv runs
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)

@@ -1,0 +1,246 @@
+"""Weights on disk: our own checkpoints, and the authors' weights by their own names.
+
+A checkpoint of ours is one safetensors file that also tells, as JSON, how to make the network
+again and whatever the caller wants to be known about it. No file is ever executed.
+"""
+
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from skeldistill import networks
+from skeldistill.files import whole
+from skeldistill.layouts import Layout
+from skeldistill.networks.network import Network
+from skeldistill.shelf import build
+
+KEY = "skeldistill"
+"""Where our JSON stands among the metadata of the safetensors file."""
+
+VERSION = 1
+"""The version of that JSON."""
+
+WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights")
+"""Under which names others keep the weights inside a file."""
+
+PREFIXES = ("module.", "model.")
+"""What others put before every name (data-parallel training, a surrounding module)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What became of an official state dict, all by official names.
+
+    mapped: tensors that filled the network. missing: tensors of the network that it did not have
+    (they keep their values). unexpected: tensors that the network has no place for.
+    """
+
+    mapped: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was missing and nothing left over."""
+        return not self.missing and not self.unexpected
+
+
+def save(path: Path, network: Network, *, about: Mapping[str, Any]) -> None:
+    """Write a network with what is known about it, whole or not at all.
+
+    Args:
+        path: the file, overwritten if it exists.
+        network: any network of the shelf; its weights may be on any device.
+        about: plain containers: class names, sampling, recipe, provenance.
+
+    Raises:
+        ValueError: `about` holds something that JSON cannot.
+    """
+    description = {
+        "version": VERSION,
+        "network": type(network).__name__,
+        "layout": network.layout.to_dict(),
+        "options": network.options(),
+        "about": dict(about),
+    }
+    try:
+        text = json.dumps(description)
+    except TypeError as error:
+        raise ValueError(f"a checkpoint keeps plain containers only: {error}") from None
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
+    with whole(path) as partial:
+        save_file(tensors, partial, metadata={KEY: text})
+
+
+def load(path: Path) -> tuple[Network, dict[str, Any]]:
+    """The network of a checkpoint, ready to evaluate (on the CPU), and what is known about it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is truncated, not ours, or of a network that this version does not know.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is truncated or no checkpoint: {_line(error)}") from None
+    if KEY not in metadata:
+        raise ValueError(f"{path} holds weights but is no checkpoint of ours; see load_official")
+    try:
+        network, about = _remade(json.loads(metadata[KEY]))
+        network.load_state_dict(tensors)
+    except KeyError as error:
+        raise ValueError(f"{path}: the description lacks {error}") from None
+    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"{path}: {_line(error)}") from None
+    return network.eval(), about
+
+
+def load_official(network: Network, state_dict: Mapping[str, Tensor]) -> Loaded:
+    """Fill a network with weights under the names that its authors gave them.
+
+    Prefixes such as ``module.`` are understood. Shapes must agree but for axes of length 1 (a
+    classifier may be a linear layer or a 1x1 convolution). Nothing is changed if any disagrees.
+
+    Raises:
+        ValueError: a shape disagrees, or no tensor fits at all.
+    """
+    names = network.official_names()
+    own = network.state_dict()
+    given = {_bare(name, names): tensor for name, tensor in state_dict.items()}
+    mapped = [name for name in given if name in names]
+    if not mapped:
+        first = next(iter(state_dict), "none")
+        raise ValueError(
+            f"none of the {len(state_dict)} tensors (first: {first!r}) is a weight of "
+            f"{type(network).__name__}; pick the network that the weights were trained in"
+        )
+    for name in mapped:
+        ours, theirs = own[names[name]].shape, given[name].shape
+        if _without_ones(ours) != _without_ones(theirs):
+            raise ValueError(
+                f"{name} has shape {tuple(theirs)} but {type(network).__name__} needs "
+                f"{tuple(ours)}; its layout, partition, classes or width differ"
+            )
+    with torch.no_grad():
+        for name in mapped:
+            target = own[names[name]]
+            target.copy_(given[name].reshape(target.shape))
+    learned, filled = _learned(network), {names[name] for name in mapped}
+    return Loaded(
+        mapped=tuple(mapped),
+        missing=tuple(n for n, here in names.items() if here in learned and here not in filled),
+        unexpected=tuple(name for name in given if name not in names),
+    )
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors``, ``.pt`` or ``.pth`` file, unwrapped, without running it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is broken, holds no tensors, or needs code to be run.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights at {path}")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path} is broken or holds more than weights, which is not run: {_line(error)}"
+        ) from None
+    except (SafetensorError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError) as error:
+        raise ValueError(f"{path} holds no weights: {_line(error)}") from None
+    while isinstance(content, Mapping):
+        tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+        if tensors:
+            return tensors
+        content = next((content[name] for name in WRAPPERS if name in content), None)
+    raise ValueError(f"{path} holds no weights; looked at the top and under {', '.join(WRAPPERS)}")
+
+
+def carry_over(source: Network, target: Network) -> tuple[str, ...]:
+    """Start a network from another one: copy every learned tensor of equal name and shape.
+
+    The graph stays the target's own. What differs (a classifier for other classes, weights of
+    joints on another layout) keeps the target's values.
+
+    Returns:
+        The names of the target's learned tensors that were not copied.
+
+    Raises:
+        ValueError: nothing fits.
+    """
+    theirs, ours = source.state_dict(), target.state_dict()
+    learned = _learned(target)
+    fitting = [n for n in learned if n in theirs and theirs[n].shape == ours[n].shape]
+    if not fitting:
+        raise ValueError(
+            f"no weight of {type(source).__name__} fits {type(target).__name__}; "
+            "start from the same network, of the same width"
+        )
+    with torch.no_grad():
+        for name in fitting:
+            ours[name].copy_(theirs[name])
+    return tuple(name for name in learned if name not in fitting)
+
+
+def freeze_all_but_head(network: Network) -> None:
+    """Let only the classifier learn; the statistics of the rest stay as they are, too."""
+    network.requires_grad_(False)
+    network.classifier.requires_grad_(True)
+    network.train(network.training)
+
+
+def _remade(description: Mapping[str, Any]) -> tuple[Network, dict[str, Any]]:
+    if description["version"] != VERSION:
+        raise ValueError(f"checkpoint of version {description['version']}; known: {VERSION}")
+    network = build(
+        "network",
+        networks.find(description["network"]),
+        description["options"],
+        Layout.from_dict(description["layout"]),
+    )
+    return network, description["about"]
+
+
+def _learned(network: Network) -> list[str]:
+    """Names of weights and running statistics: all but the graph and the counters."""
+    weights = [name for name, _ in network.named_parameters()]
+    statistics = (".running_mean", ".running_var")
+    return weights + [name for name, _ in network.named_buffers() if name.endswith(statistics)]
+
+
+def _bare(name: str, known: Mapping[str, str]) -> str:
+    while name not in known:
+        prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), None)
+        if prefix is None:
+            break
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _without_ones(shape: torch.Size) -> list[int]:
+    return [size for size in shape if size != 1]
+
+
+def _line(error: Exception) -> str:
+    """The beginning of an error, on one line."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else f"{text[:200]} ..."

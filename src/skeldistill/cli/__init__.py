@@ -1,0 +1,65 @@
+"""The command line: parse, call one function, and say in one line what went wrong."""
+
+import sys
+
+import click
+import typer
+
+from skeldistill import __version__
+from skeldistill.cli import data, experiments, shelves
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Action recognition on cheap skeletons, taught by good ones.\n\n"
+    "Start with: `skeldistill run recipes/demo.yaml`",
+)
+app.add_typer(data.app, name="data")
+for command in (
+    experiments.run,
+    experiments.train,
+    experiments.distill,
+    experiments.evaluate,
+    experiments.report,
+    experiments.part_matrix,
+    shelves.cost,
+    shelves.layouts,
+    shelves.parts,
+    shelves.schema,
+):
+    app.command(name=command.__name__.replace("_", "-"))(command)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
+) -> None:
+    if version:
+        typer.echo(f"skeldistill {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; exit 0 if all went well, 1 or 2 with one line if not, 130 on Ctrl-C."""
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        typer.echo("stopped; the same command goes on where it left off", err=True)
+        sys.exit(130)
+    except (OSError, ValueError) as error:
+        typer.echo(f"skeldistill: {one_line(error)}", err=True)
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def one_line(error: Exception) -> str:
+    """An error as one line, with the file where the system knows it."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    return " ".join(str(error).split())

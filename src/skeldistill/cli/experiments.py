@@ -1,0 +1,227 @@
+"""Commands that train, evaluate and report."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from skeldistill.recipe import Recipe
+
+RecipeFile = Annotated[Path, typer.Argument(help="A recipe (YAML).", metavar="RECIPE")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change the recipe: section.key=value. May be repeated."),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="The experiment's folder (default: runs/NAME).")
+]
+Restart = Annotated[
+    bool,
+    typer.Option(
+        "--restart/--resume", help="Begin anew, or go on with what is there (the default)."
+    ),
+]
+OneSeed = Annotated[int | None, typer.Option("--seed", help="The seed (default: the first).")]
+OneFold = Annotated[int, typer.Option("--fold", help="The fold, counted from 0.", min=0)]
+
+
+def run(
+    recipe: RecipeFile,
+    out: Out = None,
+    changes: Changes = None,
+    jobs: Annotated[int, typer.Option(help="Trainings at once.", min=1)] = 1,
+    methods: Annotated[
+        str | None, typer.Option(help="Only these methods (with their teachers), comma-separated.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Only these seeds, comma-separated.")] = None,
+    restart: Restart = False,
+) -> None:
+    """Run a whole comparison: teacher, baselines and students; ends with results and a report.
+
+    What is done already is skipped, and what was interrupted goes on.
+
+    Example: `skeldistill run recipes/demo.yaml --set training.epochs=20 --jobs 2`
+    """
+    from skeldistill.report import page, tables
+    from skeldistill.training import experiment
+
+    loaded = _load(recipe, changes, methods, seeds)
+    root = _root(loaded, out, restart)
+    console = Console(stderr=True)
+    results = experiment.run(loaded, root, jobs=jobs, command=_command(), console=console)
+    page.write(results, root / "report.html")
+    Console().print(tables.as_text(results))
+    for comparison in results["comparisons"]:
+        typer.echo(comparison["sentence"])
+    typer.echo(f"results: {root / 'results.json'}")
+    typer.echo(f"report:  {(root / 'report.html').resolve().as_uri()}")
+
+
+def train(
+    recipe: RecipeFile,
+    method: Annotated[str, typer.Option(help="A method of the recipe.")] = "teacher",
+    seed: OneSeed = None,
+    fold: OneFold = 0,
+    out: Out = None,
+    changes: Changes = None,
+    restart: Restart = False,
+) -> None:
+    """Train and evaluate one method of a recipe, and what it needs first.
+
+    Example: `skeldistill train recipes/demo.yaml --method low --seed 1`
+    """
+    _one(_load(recipe, changes), method, seed, fold, out, restart)
+
+
+def distill(
+    recipe: RecipeFile,
+    method: Annotated[str, typer.Option(help="A distilled method of the recipe.")] = "SKD",
+    seed: OneSeed = None,
+    fold: OneFold = 0,
+    out: Out = None,
+    changes: Changes = None,
+    restart: Restart = False,
+) -> None:
+    """Distil one student; its teacher is trained first unless it is done.
+
+    Example: `skeldistill distill recipes/demo.yaml --method SKD`
+    """
+    loaded = _load(recipe, changes)
+    if method in loaded.methods and not loaded.methods[method].losses:
+        raise ValueError(f"method {method!r} has no distillation losses; use `skeldistill train`")
+    _one(loaded, method, seed, fold, out, restart)
+
+
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(help="A network.safetensors of a run.")],
+    store: Annotated[Path, typer.Argument(help="A store to evaluate on.")],
+    split: Annotated[str | None, typer.Option(help="Only this split (default: all clips).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write every clip's prediction as CSV.")] = None,
+) -> None:
+    """Evaluate a trained network on a store.
+
+    Example: `skeldistill evaluate runs/demo/fold0/SKD/seed0/network.safetensors low.arrow`
+    """
+    from skeldistill.training.outside import evaluate_store, write_predictions
+
+    said, classes = evaluate_store(checkpoint, store, split)
+    if out is not None:
+        write_predictions(said, classes, out)
+        typer.echo(f"predictions: {out}")
+    typer.echo(
+        f"{len(said.labels)} clips: top-1 {said.accuracy(1):.2f} %, top-5 {said.accuracy(5):.2f} %"
+    )
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="An experiment's folder.", metavar="RUN")],
+) -> None:
+    """Write report.html and the tables (CSV, LaTeX, Markdown) anew from results.json.
+
+    Example: `skeldistill report runs/demo`
+    """
+    import json
+
+    from skeldistill.files import write_text
+    from skeldistill.report import page, tables
+
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    page.write(results, folder / "report.html")
+    for suffix, text in (
+        ("csv", tables.as_csv(results)),
+        ("tex", tables.as_latex(results)),
+        ("md", tables.as_markdown(results)),
+    ):
+        write_text(folder / f"table.{suffix}", text)
+    typer.echo(f"report: {(folder / 'report.html').resolve().as_uri()}")
+
+
+def part_matrix(
+    folder: Annotated[Path, typer.Argument(help="An experiment's folder.", metavar="RUN")],
+    seed: OneSeed = None,
+    fold: OneFold = 0,
+    out: Annotated[Path | None, typer.Option(help="Write the heat map as PNG or SVG.")] = None,
+) -> None:
+    """Show which body part tells each action, as the teacher sees it (PLKD eq. 12-13, Fig. 5).
+
+    Example: `skeldistill part-matrix runs/jhmdb-heterogeneous --out parts.png`
+    """
+    from rich.table import Table
+
+    from skeldistill.layouts import PARTS
+    from skeldistill.report import figures
+    from skeldistill.training.outside import part_matrix_of
+
+    missed, weights, classes = part_matrix_of(folder, seed, fold)
+    table = Table("action", *(part.replace("_", " ") for part in PARTS))
+    for name, shares, row in zip(classes, missed, weights, strict=True):
+        cells = (
+            f"{100 * share:3.0f} %  {weight:.3f}" for share, weight in zip(shares, row, strict=True)
+        )
+        table.add_row(name, *cells)
+    table.caption = "share of clips missed without the part (eq. 12), and its weight (eq. 13)"
+    Console().print(table)
+    if out is not None:
+        results = {"methods": [{"part_matrix": missed}], "classes": classes}
+        figures.part_matrix(results).savefig(out, bbox_inches="tight", dpi=150)
+        typer.echo(f"heat map: {out}")
+
+
+def _one(
+    recipe: "Recipe", method: str, seed: int | None, fold: int, out: Path | None, restart: bool
+) -> None:
+    from skeldistill.shelf import pick
+    from skeldistill.training import experiment
+
+    pick("method of the recipe", recipe.methods, method)
+    if fold >= len(recipe.data.folds):
+        raise ValueError(f"there is no fold {fold}; the recipe has {len(recipe.data.folds)}")
+    root = _root(recipe, out, restart)
+    seed = recipe.seeds[0] if seed is None else seed
+    task = experiment.run_one(recipe, root, method, fold, seed, console=Console(stderr=True))
+    measured = task.measured()
+    typer.echo(
+        f"{method}: top-1 {measured['top1']:.2f} %, top-5 {measured['top5']:.2f} % "
+        f"({measured['clips']} clips, {measured['seconds']:.0f} s)"
+    )
+    typer.echo(f"network: {task.folder / 'network.safetensors'}")
+
+
+def _load(
+    path: Path, changes: list[str] | None, methods: str | None = None, seeds: str | None = None
+) -> "Recipe":
+    from skeldistill import recipe
+    from skeldistill.shelf import pick
+
+    loaded = recipe.load(path, changes or [])
+    kept: dict = {}
+    if methods:
+        for name in methods.split(","):
+            method = pick("method of the recipe", loaded.methods, name)
+            if method.losses:
+                kept.setdefault(method.teacher, loaded.methods[method.teacher])
+            kept[name] = method
+        loaded = loaded.model_copy(update={"methods": kept})
+    if seeds:
+        if not all(seed.isdigit() for seed in seeds.split(",")):
+            raise ValueError(f"--seeds {seeds}: write whole numbers, such as 0,1,2")
+        loaded = loaded.model_copy(update={"seeds": tuple(map(int, seeds.split(",")))})
+    return loaded
+
+
+def _root(recipe: "Recipe", out: Path | None, restart: bool) -> Path:
+    import shutil
+
+    root = out or Path("runs") / recipe.name
+    if restart and root.exists():
+        for fold in root.glob("fold*"):
+            shutil.rmtree(fold)
+    return root
+
+
+def _command() -> str:
+    return shlex.join(["skeldistill", *sys.argv[1:]])

@@ -1,0 +1,238 @@
+"""The road's end: batches of tensors, teacher's and student's view side by side."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int64
+from torch import Tensor
+
+from skeldistill import completions, degradations, recipe
+from skeldistill.data.pairing import SOLITARY, Clips
+from skeldistill.data.sampling import Choice, draw, plain, sample
+from skeldistill.data.store import Store
+from skeldistill.data.streams import stream
+from skeldistill.degradations.seeding import apply, clip_rng
+from skeldistill.layouts import Layout
+from skeldistill.recipe import Sampling
+from skeldistill.shelf import build
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Some clips as a network sees them.
+
+    joints: ``(n, m, t, v, c)``. labels: ``(n,)``. clips: their places among the examples, ``(n,)``.
+    teacher_joints: the matches' joints, ``(b, m, t, v, c)``, and matched: which of the n clips
+    they belong to, ``(n,)``; both None without a teacher.
+    """
+
+    joints: Float32[Tensor, "n m t v c"]
+    labels: Int64[Tensor, " n"]
+    clips: Int64[Tensor, " n"]
+    teacher_joints: Float32[Tensor, "b m t w d"] | None = None
+    matched: Bool[Tensor, " n"] | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        moved = {
+            field.name: value.to(device, non_blocking=True)
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not None
+        }
+        return Batch(**moved)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """How one of the two networks sees its view.
+
+    augmentation: degradations drawn afresh for every clip and epoch, in training only.
+    completion: what fills the joints that augmentation loses (the store is complete already).
+    """
+
+    store: Store
+    sampling: Sampling
+    augmentation: tuple[recipe.Part, ...] = ()
+    completion: recipe.Part | None = None
+
+    @property
+    def channels(self) -> int:
+        """Input channels of a network on this side."""
+        return self.store.channels + self._with_scores
+
+    @property
+    def layout(self) -> Layout:
+        """The joints of a network on this side."""
+        return self.store.layout
+
+    @property
+    def _with_scores(self) -> bool:
+        return self.sampling.confidence and self.store.channels == 2
+
+    @cached_property
+    def _degradations(self) -> list[degradations.Degradation]:
+        return [
+            build("degradation", degradations.find(part.name), part.options)
+            for part in self.augmentation
+        ]
+
+    @cached_property
+    def _fill(self) -> completions.Completion | None:
+        if self.completion is None:
+            return None
+        part = completions.find(self.completion.name)
+        return build("completion", part, self.completion.options)
+
+    def arrays(
+        self,
+        rows: Int64[np.ndarray, " n"],
+        choice: Choice,
+        *,
+        seed: int = 0,
+        epoch: int | None = None,
+    ) -> Float32[np.ndarray, "n m t v c"]:
+        """The clips of some rows, all of the way from the store to what the network sees.
+
+        With an epoch the clips are augmented, else they are as the store has them.
+        """
+        ragged = self.store
+        sizes = self._image_sizes(rows) if self.sampling.normalisation == "image" else None
+        if epoch is not None and self._degradations:
+            ragged = self._degraded(rows, seed, epoch)
+            rows = np.arange(len(rows))
+        joints, scores = sample(
+            ragged, rows, choice, self.sampling, self.layout, self.store.channels, sizes
+        )
+        joints = stream(self.sampling.stream, joints, self.layout)
+        if self._with_scores:
+            joints = np.concatenate([joints, scores[..., None]], axis=-1)
+        return np.ascontiguousarray(joints, np.float32)
+
+    def _image_sizes(self, rows: np.ndarray) -> np.ndarray:
+        sizes = self.store.sizes[rows]
+        if (sizes < 1).any():
+            raise ValueError(
+                f"sampling.normalisation is 'image' but {self.store.path.name} has clips without "
+                "an image size; use 'clip', 'centre' or 'none'"
+            )
+        return sizes.astype(np.float32)
+
+    def _degraded(self, rows: np.ndarray, seed: int, epoch: int) -> "_Joined":
+        worse = []
+        for row in rows:
+            clip = self.store.clip(row)
+            rng = clip_rng(seed, clip.id, epoch)
+            arrays = apply(
+                self._degradations, clip.joints, clip.scores, layout=self.layout, rng=rng
+            )
+            worse.append(self._fill(*arrays, layout=self.layout) if self._fill else arrays)
+        return _Joined.of(worse)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Joined:
+    """Clips in memory, laid out as a store lays them out."""
+
+    coordinates: np.ndarray
+    joint_offsets: np.ndarray
+    score_offsets: np.ndarray
+    num_persons: np.ndarray
+    num_frames: np.ndarray
+
+    @classmethod
+    def of(cls, clips: Sequence[tuple[np.ndarray, np.ndarray]]) -> "_Joined":
+        pieces = [array.ravel() for clip in clips for array in clip]
+        offsets = np.concatenate([[0], np.cumsum([piece.size for piece in pieces])[:-1]])
+        return cls(
+            coordinates=np.concatenate(pieces),
+            joint_offsets=offsets[0::2],
+            score_offsets=offsets[1::2],
+            num_persons=np.array([joints.shape[0] for joints, _ in clips]),
+            num_frames=np.array([joints.shape[1] for joints, _ in clips]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Clips to train or test on: the student's side and, if there is one, the teacher's."""
+
+    clips: Clips
+    student: Side
+    teacher: Side | None = None
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def batch(
+        self,
+        places: Int64[np.ndarray, " n"],
+        choice: Choice,
+        *,
+        seed: int = 0,
+        epoch: int | None = None,
+    ) -> Batch:
+        """The clips at some places among the examples, both sides under the same choice."""
+        student = self.student.arrays(self.clips.rows[places], choice, seed=seed, epoch=epoch)
+        teacher = matched = None
+        if self.teacher is not None:
+            matches = self.clips.teacher_rows[places]
+            paired = matches != SOLITARY
+            teacher = torch.from_numpy(
+                self.teacher.arrays(matches[paired], _some(choice, paired), seed=seed, epoch=epoch)
+            )
+            matched = torch.from_numpy(paired)
+        return Batch(
+            joints=torch.from_numpy(student),
+            labels=torch.from_numpy(self.clips.labels[places]),
+            clips=torch.from_numpy(np.asarray(places, np.int64)),
+            teacher_joints=teacher,
+            matched=matched,
+        )
+
+    def training(
+        self, batch_size: int, *, seed: int, epoch: int, class_aware: bool = False
+    ) -> Iterator[Batch]:
+        """One epoch in a drawn order; seed and epoch alone decide all chance in it.
+
+        The last batch is left out if it is smaller than half a batch (and not the only one):
+        batch normalisation over a few clips only adds noise.
+        """
+        rng = np.random.default_rng([seed, epoch])
+        order = _paired_order(self.clips.labels, rng) if class_aware else rng.permutation(len(self))
+        for start in range(0, len(order), batch_size):
+            places = order[start : start + batch_size]
+            if start and len(places) < batch_size / 2:
+                return
+            choice = draw(len(places), self.student.sampling, rng)
+            yield self.batch(places, choice, seed=seed, epoch=epoch)
+
+    def testing(self, batch_size: int, turn: int = 0) -> Iterator[Batch]:
+        """All clips in order, without chance; `turn` counts the frame choices to average."""
+        for start in range(0, len(self), batch_size):
+            places = np.arange(start, min(start + batch_size, len(self)))
+            yield self.batch(places, plain(len(places), self.student.sampling, turn))
+
+
+def _some(choice: Choice, kept: np.ndarray) -> Choice:
+    return Choice(
+        moments=choice.moments[kept],
+        angles=choice.angles[kept],
+        sizes=choice.sizes[kept],
+        shears=choice.shears[kept],
+        mirrored=choice.mirrored[kept],
+        noise_seed=choice.noise_seed,
+    )
+
+
+def _paired_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A drawn order in which clips stand in pairs of one class, so that positives exist."""
+    order = rng.permutation(len(labels))
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    starts = np.flatnonzero(np.diff(labels[by_class], prepend=-2))
+    pairs = []
+    for group in np.split(by_class, starts[1:]):
+        pairs += [group[i : i + 2] for i in range(0, len(group), 2)]
+    return np.concatenate([pairs[i] for i in rng.permutation(len(pairs))])

@@ -1,0 +1,33 @@
+"""A stored clip as a page draws it: one person, from the front, in picture coordinates."""
+
+from typing import Any
+
+import numpy as np
+
+from skeldistill.clip import Clip
+
+MOST_FRAMES = 60
+"""A longer clip is shown with every second, third ... frame."""
+
+
+def drawn(clip: Clip, caption: str = "") -> dict[str, Any]:
+    """The most certain person of a clip; y points downwards, lost joints are marked."""
+    person = int(clip.scores.mean(axis=(1, 2)).argmax())
+    step = max(1, -(-clip.num_frames // MOST_FRAMES))
+    joints = clip.joints[person, ::step, :, :2].astype(float)
+    lost = clip.scores[person, ::step] == 0
+    if clip.joints.shape[-1] == 3:
+        joints[..., 1] *= -1  # 3-D sources have y upwards
+    seen = joints[~lost]
+    if len(seen):
+        low, high = seen.min(axis=0), seen.max(axis=0)
+        joints = (joints - low) / max(float((high - low).max()), 1e-9) + 1  # never exactly 0
+    joints[lost] = 0
+    return {
+        "layout": clip.layout.name,
+        "bones": [list(bone) for bone in clip.layout.bone_indices],
+        "joints": np.round(joints, 4).tolist(),
+        "lost": lost.astype(int).tolist(),
+        "fps": 30 / step,
+        "caption": caption,
+    }

@@ -1,0 +1,56 @@
+"""Exporting: from a store to the files of other programs."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skeldistill.clip import Clip
+from skeldistill.data.store import Store
+
+
+def export_pyskl(store: Store, path: Path) -> None:
+    """Write a store as an annotation pickle of PYSKL and mmaction2.
+
+    Numbers that half precision holds exactly are written so, as PYSKL does; the rest stays whole.
+    A pickle that was imported comes back with the same arrays, labels and splits.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    data = {
+        "split": {name: store.ids[store.in_split(name)].tolist() for name in store.split_names},
+        "annotations": [_annotation(store.clip(index)) for index in range(len(store))],
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with temporary.open("wb") as file:
+            pickle.dump(data, file, protocol=4)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _annotation(clip: Clip) -> dict[str, Any]:
+    annotation = {
+        "frame_dir": clip.id,
+        "label": clip.label,
+        "total_frames": clip.num_frames,
+        "keypoint": _smallest(clip.joints),
+    }
+    seen = np.any(clip.joints != 0, axis=(2, 3))[..., None]
+    if clip.joints.shape[3] == 2 or np.any(clip.scores != seen):
+        annotation["keypoint_score"] = _smallest(clip.scores)
+    if clip.size is not None:
+        annotation["img_shape"] = clip.size
+        annotation["original_shape"] = tuple(clip.extra.get("original_shape", clip.size))
+    return annotation
+
+
+def _smallest(numbers: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        half = numbers.astype(np.float16)
+    return half if np.array_equal(half, numbers) else np.array(numbers)

@@ -1,0 +1,99 @@
+"""Importing: from the files of any format to a store."""
+
+import datetime
+import inspect
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from skeldistill import __version__
+from skeldistill.clip import Clip
+from skeldistill.data.store import Store, StoreWriter
+from skeldistill.readers.reader import Reader
+
+PATIENCE = 1.0
+"""Seconds after which an import shows how far it is."""
+
+
+def import_source(
+    reader: Reader, source_path: Path | None, store_path: Path, *, progress: bool = True
+) -> Store:
+    """Read a source clip by clip into a store, and open it.
+
+    The store appears when it is complete; after an error or an interrupt nothing is left of it.
+
+    Args:
+        reader: of the source's format, made with its options.
+        source_path: what it reads; None for a reader that needs no files.
+        store_path: the store to write; an old one is replaced at the end.
+        progress: show a bar on the standard error output if it takes more than a second.
+
+    Raises:
+        OSError, ValueError: one line from the reader or the writer.
+    """
+    if source_path is None and _needs_files(reader):
+        raise ValueError(f"reader {type(reader).__name__} needs a source; name its files")
+    source = reader.describe(source_path)  # type: ignore[arg-type]
+    clips: Iterable[Clip] = reader.read(source_path)  # type: ignore[arg-type]
+    if progress:
+        clips = _shown(clips, source.num_clips, str(store_path))
+    with StoreWriter(store_path, source, provenance=provenance(reader, source_path)) as writer:
+        for clip in clips:
+            writer.write(clip)
+    return Store.open(store_path)
+
+
+def provenance(reader: Reader, source_path: Path | None) -> dict[str, Any]:
+    """What a store tells of its origin: reader, options, source as it was named, date, version."""
+    options = {
+        option.name: getattr(reader, option.name)
+        for option in fields(reader)  # type: ignore[arg-type]
+        if option.init and getattr(reader, option.name) != option.default
+    }
+    return {
+        "reader": type(reader).__name__,
+        "options": {name: _plain(value) for name, value in options.items()},
+        "source": None if source_path is None else str(source_path),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "skeldistill": __version__,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can keep it."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _needs_files(reader: Reader) -> bool:
+    path = inspect.signature(reader.read).parameters["path"]
+    return path.default is inspect.Parameter.empty
+
+
+def _shown(clips: Iterable[Clip], total: int | None, what: str) -> Iterator[Clip]:
+    """The clips, with a bar once it has taken longer than anybody likes to wait."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("clips"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    task = bar.add_task(what, total=total)
+    begun = time.monotonic()
+    try:
+        for clip in clips:
+            yield clip
+            bar.advance(task)
+            if not bar.live.is_started and time.monotonic() - begun > PATIENCE:
+                bar.start()
+    finally:
+        if bar.live.is_started:
+            bar.stop()

@@ -1,0 +1,169 @@
+"""Which clips are trained and tested on, and which high clip belongs to which low one.
+
+Every choice is drawn from the clips' own ids, so that it is the same on every machine and in
+every run, whatever the order of the files.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64
+
+from skeldistill import recipe
+from skeldistill.data.store import Store
+
+SOLITARY = -1
+"""The teacher row of a clip without a high-quality match."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clips:
+    """Clips of one view, by their rows in its store, and their matches in the teacher's.
+
+    rows, teacher_rows (or `SOLITARY`), labels: ``(n,)``.
+    """
+
+    rows: Int64[np.ndarray, " n"]
+    teacher_rows: Int64[np.ndarray, " n"]
+    labels: Int64[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def only_paired(self) -> "Clips":
+        """Those that have a high-quality match."""
+        kept = self.teacher_rows != SOLITARY
+        return Clips(
+            rows=self.rows[kept], teacher_rows=self.teacher_rows[kept], labels=self.labels[kept]
+        )
+
+
+def training_clips(store: Store, high: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
+    """The training clips of a view, less the validation part, each with its match if it has one.
+
+    With ``data.paired`` below 1, that share of the clips (rounded, class by class) keeps its match.
+    """
+    rows = store.in_split(fold.train)
+    rows = rows[~_held_out(store, rows, data)]
+    _refuse_leaks(store, high, fold)
+    matches = match(store, rows, high)
+    in_training = np.isin(matches, high.in_split(fold.train))
+    matches = np.where(in_training, matches, SOLITARY)
+    if data.paired < 1:
+        kept = _chosen(store, rows, data.paired, f"paired:{data.seed}", groups=None)
+        matches = np.where(kept, matches, SOLITARY)
+    return Clips(rows=rows, teacher_rows=matches, labels=_labels(store, rows))
+
+
+def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
+    """The training clips of the high view: held-out and unpaired clips are not among them.
+
+    High clips that no low clip matches belong to them; nobody holds those back.
+    """
+    rows = high.in_split(fold.train)
+    if data.validation or data.paired < 1:
+        low_training = training_clips(low, high, fold, data)
+        lost = set(low.ids) - {low.ids[row] for row in low_training.only_paired().rows}
+        groups = _groups(low, low.in_split(fold.train), data)
+        held = {groups[i] for i in np.flatnonzero(_held_out(low, low.in_split(fold.train), data))}
+        mine = _groups(high, rows, data)
+        rows = np.array(
+            [
+                row
+                for row, group in zip(rows, mine, strict=True)
+                if high.ids[row] not in lost and group not in held
+            ],
+            np.int64,
+        )
+    return Clips(rows=rows, teacher_rows=rows, labels=_labels(high, rows))
+
+
+def evaluation_clips(store: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
+    """The clips that methods are compared on: the test split, or the validation part."""
+    if data.validation:
+        rows = store.in_split(fold.train)
+        rows = rows[_held_out(store, rows, data)]
+        if not len(rows):
+            raise ValueError(f"no clip of split {fold.train!r} is held out for validation")
+    else:
+        rows = store.in_split(fold.test)
+    solitary = np.full(len(rows), SOLITARY, np.int64)
+    return Clips(rows=rows, teacher_rows=solitary, labels=_labels(store, rows))
+
+
+def match(store: Store, rows: Int64[np.ndarray, " n"], high: Store) -> Int64[np.ndarray, " n"]:
+    """The high store's row of the clip with the same id, or `SOLITARY`.
+
+    Raises:
+        ValueError: a clip is labelled differently in the two views.
+    """
+    place = {clip_id: row for row, clip_id in enumerate(high.ids)}
+    matches = np.array([place.get(store.ids[row], SOLITARY) for row in rows], np.int64)
+    both = matches != SOLITARY
+    wrong = np.flatnonzero(both & (store.labels[rows] != high.labels[matches]))
+    if len(wrong):
+        row = rows[wrong[0]]
+        raise ValueError(
+            f"clip {store.ids[row]!r} has label {store.labels[row]} in {store.path.name} but "
+            f"{high.labels[matches[wrong[0]]]} in {high.path.name}"
+        )
+    return matches
+
+
+def _labels(store: Store, rows: np.ndarray) -> np.ndarray:
+    labels = store.labels[rows]
+    if (labels < 0).any():
+        clip_id = store.ids[rows[np.argmax(labels < 0)]]
+        raise ValueError(f"clip {clip_id!r} in {store.path.name} has no label; it cannot be used")
+    return labels
+
+
+def _refuse_leaks(store: Store, high: Store, fold: recipe.Fold) -> None:
+    test = {store.ids[row] for row in store.in_split(fold.test)}
+    for view in (store, high):
+        leaked = [view.ids[row] for row in view.in_split(fold.train) if view.ids[row] in test]
+        if leaked:
+            raise ValueError(
+                f"{len(leaked)} clips (such as {leaked[0]!r}) are in training split {fold.train!r} "
+                f"of {view.path.name} and in test split {fold.test!r} of {store.path.name}"
+            )
+
+
+def _held_out(store: Store, rows: np.ndarray, data: recipe.Data) -> np.ndarray:
+    if not data.validation:
+        return np.zeros(len(rows), bool)
+    groups = _groups(store, rows, data)
+    return _chosen(store, rows, data.validation, f"validation:{data.seed}", groups)
+
+
+def _groups(store: Store, rows: np.ndarray, data: recipe.Data) -> list[str]:
+    """What is held out together: clips of one recording, named by a pattern in their ids."""
+    groups = []
+    for row in rows:
+        found = re.search(data.group, store.ids[row]) if data.group else None
+        groups.append(found.group() if found else store.ids[row])
+    return groups
+
+
+def _chosen(
+    store: Store, rows: np.ndarray, share: float, salt: str, groups: list[str] | None
+) -> np.ndarray:
+    """About this share of each class's clips, by the hash of their ids (or groups)."""
+    groups = groups or [store.ids[row] for row in rows]
+    order = np.array([_draw(f"{salt}:{group}") for group in groups])
+    chosen = np.zeros(len(rows), bool)
+    for label in np.unique(store.labels[rows]):
+        mine = np.flatnonzero(store.labels[rows] == label)
+        wanted = round(share * len(mine))
+        for group in np.unique(order[mine]):  # in the order of their hashes
+            if chosen[mine].sum() >= wanted:
+                break
+            chosen[mine[order[mine] == group]] = True
+    return chosen
+
+
+def _draw(text: str) -> int:
+    # A cryptographic hash: a checksum would rank ids alike under every seed.
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")

@@ -1,0 +1,238 @@
+"""From ragged clips to the equal arrays a network sees: frames, persons, normalisation, chance.
+
+All of it works on whole batches without a loop over clips. Chance is drawn once for a batch, as
+`Choice`, and used for both views, so that teacher and student see the same moments, turned the
+same way.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int
+
+from skeldistill.layouts import Layout
+from skeldistill.recipe import Sampling
+
+
+@runtime_checkable
+class Ragged(Protocol):
+    """Clips of different lengths in one flat array; a `Store` is one."""
+
+    coordinates: np.ndarray
+    joint_offsets: np.ndarray
+    score_offsets: np.ndarray
+    num_persons: np.ndarray
+    num_frames: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The chance of one batch, in terms that hold for any view of its clips.
+
+    moments: where in the clip each frame is taken, 0 (start) to 1 (end), ``(n, t)``.
+    angles: turns in radians. sizes: factors. shears: of x by y. mirrored: left for right.
+    noise_seed: for joint noise.
+    """
+
+    moments: Float64[np.ndarray, "n t"]
+    angles: Float64[np.ndarray, " n"]
+    sizes: Float64[np.ndarray, " n"]
+    shears: Float64[np.ndarray, " n"]
+    mirrored: Bool[np.ndarray, " n"]
+    noise_seed: int = 0
+
+
+def draw(count: int, sampling: Sampling, rng: np.random.Generator) -> Choice:
+    """Training's choice for `count` clips."""
+    frames = sampling.frames
+    span = rng.uniform(sampling.crop, 1.0, (count, 1))
+    start = rng.uniform(0.0, 1.0, (count, 1)) * (1 - span)
+    within = (np.arange(frames) + rng.uniform(0.0, 1.0, (count, frames))) / frames
+    turn = np.deg2rad(sampling.rotation)
+    return Choice(
+        moments=start + span * within,
+        angles=rng.uniform(-turn, turn, count),
+        sizes=rng.uniform(1 - sampling.scaling, 1 + sampling.scaling, count),
+        shears=rng.uniform(-sampling.shear, sampling.shear, count),
+        mirrored=rng.uniform(0.0, 1.0, count) < sampling.mirror,
+        noise_seed=int(rng.integers(2**62)),
+    )
+
+
+def plain(count: int, sampling: Sampling, turn: int = 0) -> Choice:
+    """Testing's choice: no chance; `turn` counts up to ``sampling.test_clips``."""
+    frames = sampling.frames
+    within = (np.arange(frames) + (turn + 0.5) / sampling.test_clips) / frames
+    return Choice(
+        moments=np.broadcast_to(within, (count, frames)),
+        angles=np.zeros(count),
+        sizes=np.ones(count),
+        shears=np.zeros(count),
+        mirrored=np.zeros(count, bool),
+    )
+
+
+def sample(
+    ragged: Ragged,
+    rows: Int[np.ndarray, " n"],
+    choice: Choice,
+    sampling: Sampling,
+    layout: Layout,
+    channels: int,
+    image_sizes: Float32[np.ndarray, "n 2"] | None = None,
+) -> tuple[Float32[np.ndarray, "n m t v c"], Float32[np.ndarray, "n m t v"]]:
+    """Gather frames and persons, normalise, and apply the batch's chance to what is seen.
+
+    Lost joints, absent persons and padded frames are 0 in coordinates and score.
+    """
+    joints, scores = _gather(ragged, rows, choice, sampling, layout.num_joints, channels)
+    joints = _normalise(joints, scores, sampling, layout, image_sizes)
+    if choice.mirrored.any():
+        joints, scores = _mirror(joints, scores, choice.mirrored, layout)
+    if choice.angles.any() or choice.shears.any() or (choice.sizes != 1).any():
+        joints = _turn(joints, choice)
+    if sampling.noise and choice.noise_seed:
+        rng = np.random.default_rng(choice.noise_seed)
+        joints += rng.normal(0, sampling.noise, joints.shape).astype(np.float32)
+    joints *= (scores > 0)[..., None]
+    return joints, scores
+
+
+def _gather(
+    ragged: Ragged,
+    rows: np.ndarray,
+    choice: Choice,
+    sampling: Sampling,
+    num_joints: int,
+    channels: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The chosen frames of the most certain persons, straight from the flat array."""
+    lengths = ragged.num_frames[rows][:, None]
+    persons = np.arange(sampling.persons)
+    order = persons_by_score(ragged, rows, sampling.persons, num_joints)
+    there = persons < ragged.num_persons[rows][:, None]
+
+    def take(frames: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        place = order[:, :, None] * lengths[:, None] + frames[:, None]  # (n, m, t)
+        real = (there[:, :, None] & inside[:, None])[..., None]
+        scores = _rows_of(ragged.coordinates, ragged.score_offsets[rows], place, num_joints)
+        joints = _rows_of(
+            ragged.coordinates, ragged.joint_offsets[rows], place, num_joints * channels
+        )
+        joints = joints.reshape(*scores.shape, channels)
+        return joints * real[..., None], scores * real
+
+    count = np.arange(sampling.frames)[None]
+    everywhere = np.ones((len(rows), sampling.frames), bool)
+    if sampling.frame_choice == "uniform":
+        return take(
+            np.minimum((choice.moments * lengths).astype(np.int64), lengths - 1), everywhere
+        )
+    if sampling.frame_choice == "replay":
+        return take(count % lengths, everywhere)
+    if sampling.frame_choice == "zeros":
+        return take(np.minimum(count, lengths - 1), count < lengths)
+    exact = np.clip(choice.moments * lengths - 0.5, 0, lengths - 1)  # resize
+    before = exact.astype(np.int64)
+    after = np.minimum(before + 1, lengths - 1)
+    return _between(
+        take(before, everywhere), take(after, everywhere), (exact - before).astype(np.float32)
+    )
+
+
+def _rows_of(flat: np.ndarray, offsets: np.ndarray, place: np.ndarray, width: int) -> np.ndarray:
+    """`width` consecutive values from each place, counted in widths from each clip's offset."""
+    starts = offsets[:, None, None] + place * width
+    return np.lib.stride_tricks.sliding_window_view(flat, width)[starts]
+
+
+def _between(
+    before: tuple[np.ndarray, np.ndarray], after: tuple[np.ndarray, np.ndarray], share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Linear in time where both ends are seen, else the end that is."""
+    share = share[:, None, :, None]
+    share = np.where(before[1] == 0, 1.0, np.where(after[1] == 0, 0.0, share)).astype(np.float32)
+    joints = before[0] * (1 - share[..., None]) + after[0] * share[..., None]
+    return joints, before[1] * (1 - share) + after[1] * share
+
+
+def persons_by_score(
+    ragged: Ragged, rows: np.ndarray, persons: int, num_joints: int
+) -> Int[np.ndarray, "n m"]:
+    """The persons to show, the most certain first; the loop runs over crowded clips alone."""
+    order = np.broadcast_to(np.arange(persons), (len(rows), persons)).copy()
+    for place in np.flatnonzero(ragged.num_persons[rows] > persons):
+        row = rows[place]
+        people, size = ragged.num_persons[row], ragged.num_frames[row] * num_joints
+        start = ragged.score_offsets[row]
+        scores = ragged.coordinates[start : start + people * size].reshape(people, size)
+        chosen = np.argsort(-scores.mean(axis=1), kind="stable")[:persons]
+        order[place] = np.sort(chosen)  # keep the source's order among the chosen
+    # Persons that the clip lacks read the first one's frames; the caller blanks them.
+    return np.where(order < ragged.num_persons[rows][:, None], order, 0)
+
+
+def _normalise(
+    joints: np.ndarray,
+    scores: np.ndarray,
+    sampling: Sampling,
+    layout: Layout,
+    image_sizes: np.ndarray | None,
+) -> np.ndarray:
+    seen = (scores > 0)[..., None].astype(np.float32)
+    if sampling.normalisation == "none":
+        return joints
+    if sampling.normalisation == "image":
+        if image_sizes is None:
+            raise ValueError(
+                "sampling.normalisation is 'image' but this view's store knows no image sizes; "
+                "use 'clip', 'centre' or 'none'"
+            )
+        half = image_sizes[:, None, None, None, ::-1] / 2  # (height, width) -> (x, y)
+        return (joints - half) / half * seen
+    if sampling.normalisation == "centre":
+        return (joints - _first_centre(joints, scores, layout)) * seen
+    # One centre and one scale for all persons and frames keep who stands and moves where.
+    axes = (1, 2, 3)
+    count = np.maximum(seen.sum(axis=axes, keepdims=True), 1)
+    centre = (joints * seen).sum(axis=axes, keepdims=True, dtype=np.float64) / count
+    offset = (joints - centre.astype(np.float32)) * seen
+    spread = np.square(offset).sum(axis=(*axes, 4), keepdims=True) / count
+    return offset / np.sqrt(np.maximum(spread, 1e-12))
+
+
+def _first_centre(joints: np.ndarray, scores: np.ndarray, layout: Layout) -> np.ndarray:
+    """Where the first person's centre joint is seen for the first time, ``(n, 1, 1, 1, c)``."""
+    seen = scores[:, 0, :, layout.centre_index] > 0
+    first = seen.argmax(axis=1)
+    place = joints[np.arange(len(joints)), 0, first, layout.centre_index]
+    return place[:, None, None, None]
+
+
+def _mirror(
+    joints: np.ndarray, scores: np.ndarray, mirrored: np.ndarray, layout: Layout
+) -> tuple[np.ndarray, np.ndarray]:
+    flipped = joints[..., layout.mirrored, :].copy()
+    flipped[..., 0] *= -1
+    which = mirrored[:, None, None, None]
+    return (
+        np.where(which[..., None], flipped, joints),
+        np.where(which, scores[..., layout.mirrored], scores),
+    )
+
+
+def _turn(joints: np.ndarray, choice: Choice) -> np.ndarray:
+    """Turn, size and shear: in the image for 2-D joints, around the upright axis (y) for 3-D."""
+    channels = joints.shape[-1]
+    cosine, sine = np.cos(choice.angles), np.sin(choice.angles)
+    other = 1 if channels == 2 else 2  # the axis that x turns into
+    matrix = np.zeros((len(joints), channels, channels))
+    matrix[:, range(channels), range(channels)] = 1
+    matrix[:, 0, 0], matrix[:, 0, other] = cosine, -sine
+    matrix[:, other, 0], matrix[:, other, other] = sine, cosine
+    matrix[:, 0, 1] += choice.shears
+    matrix *= choice.sizes[:, None, None]
+    shape = joints.shape
+    flat = joints.reshape(shape[0], -1, channels)
+    return np.matmul(flat, matrix.transpose(0, 2, 1).astype(np.float32)).reshape(shape)

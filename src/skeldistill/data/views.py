@@ -1,0 +1,107 @@
+"""Views on disk: every view that a recipe names becomes a store, made once and kept.
+
+A degraded or completed view is a store like any other, so that training reads all views alike
+and a clip is degraded the same way in every epoch, run and method.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.progress import track
+
+from skeldistill import completions, degradations, readers, recipe
+from skeldistill.data.importing import import_source
+from skeldistill.data.store import Store
+from skeldistill.data.store_writer import StoreWriter
+from skeldistill.degradations.seeding import apply, clip_rng
+from skeldistill.readers.reader import Source
+from skeldistill.shelf import build
+
+
+def open_views(data: recipe.Data, folder: Path, *, quiet: bool = False) -> tuple[Store, Store]:
+    """The high and the low view, imported and degraded where the recipe says so.
+
+    Args:
+        data: the recipe's section.
+        folder: where made stores are kept.
+        quiet: no progress bars.
+
+    Raises:
+        OSError, ValueError: one line that says which view cannot be had, and why.
+    """
+    if not data.high.has_origin:
+        raise ValueError("data.high needs a store, or a reader with its source")
+    clean_high = _origin(data.high, "high", folder, quiet)
+    high = derived(clean_high, data.high.degradations, None, data.seed, folder, quiet=quiet)
+    clean_low = _origin(data.low, "low", folder, quiet) if data.low.has_origin else clean_high
+    low = derived(clean_low, data.low.degradations, None, data.seed, folder, quiet=quiet)
+    if high.classes and low.classes and high.classes != low.classes:
+        raise ValueError(
+            f"high has {len(high.classes)} classes ({', '.join(high.classes[:3])} ...) and "
+            f"low {len(low.classes)} ({', '.join(low.classes[:3])} ...); they must agree"
+        )
+    return high, low
+
+
+def derived(
+    store: Store,
+    worse: Sequence[recipe.Part],
+    completion: recipe.Part | None,
+    seed: int,
+    folder: Path,
+    *,
+    quiet: bool = False,
+) -> Store:
+    """The store after degradations and a completion; the store itself if there are none."""
+    if not worse and completion is None:
+        return store
+    named = {
+        "degradations": [part.model_dump() for part in worse],
+        "completion": completion.model_dump() if completion else None,
+        "seed": seed,
+    }
+    made = folder / f"{store.path.stem}-{_key(store.fingerprint, named)}.arrow"
+    if made.exists():
+        return Store.open(made)
+    parts = [build("degradation", degradations.find(part.name), part.options) for part in worse]
+    fill = (
+        build("completion", completions.find(completion.name), completion.options)
+        if completion
+        else None
+    )
+    source = Source(
+        layout=store.layout, channels=store.channels, units=store.units, classes=store.classes
+    )
+    names = [part.name for part in worse] + ([completion.name] if completion else [])
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with StoreWriter(made, source, provenance={**store.provenance, "derived": named}) as writer:
+        for row in track(range(len(store)), f"{' + '.join(names)}", disable=quiet, transient=True):
+            clip = store.clip(row)
+            joints, scores = apply(
+                parts, clip.joints, clip.scores, layout=clip.layout, rng=clip_rng(seed, clip.id)
+            )
+            if fill is not None:
+                joints, scores = fill(joints, scores, layout=clip.layout)
+            writer.write(clip.with_joints(joints, scores))
+    return Store.open(made)
+
+
+def _origin(view: recipe.View, name: str, folder: Path, quiet: bool) -> Store:
+    if view.store:
+        return Store.open(Path(recipe.expanded(view.store)))
+    assert view.reader is not None
+    source = Path(recipe.expanded(view.source)) if view.source else None
+    changed = str(source.stat().st_mtime_ns) if source is not None and source.exists() else ""
+    key = _key(changed, {"reader": view.reader, "source": str(source), "options": view.options})
+    made = folder / f"{name}-{key}.arrow"
+    if made.exists():
+        return Store.open(made)
+    reader = readers.find(view.reader, **view.options)
+    made.parent.mkdir(parents=True, exist_ok=True)
+    return import_source(reader, source, made, progress=not quiet)
+
+
+def _key(text: str, data: object) -> str:
+    return hashlib.sha256((text + json.dumps(data, sort_keys=True)).encode()).hexdigest()[:10]

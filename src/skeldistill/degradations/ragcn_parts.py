@@ -1,0 +1,71 @@
+"""RA-GCN's published protocol of occluded parts."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from skeldistill.degradations.degradation import Degradation
+from skeldistill.degradations.losing import lose
+from skeldistill.layouts import Layout
+
+HANDS = (("hand_tip", "thumb", "index", "pinky"), ("hand",), ("wrist",))
+"""What layouts call the end of an arm, the outermost first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RAGCNParts(Degradation):
+    """Lose one of RA-GCN's five parts for the whole clip (Song et al. 2019, for NTU's 25 joints).
+
+    On other layouts the hands are the outermost joints of the arms that there are, and the trunk is
+    whatever belongs to no arm and no leg, the head with it. The severities follow the number of
+    joints lost on `ntu25`, not the protocol's numbers.
+
+    Args:
+        part: the protocol's number: 1 left arm, 2 right arm, 3 two hands, 4 two legs, 5 trunk.
+
+    Raises:
+        ValueError: another number.
+    """
+
+    part: int
+
+    severities: ClassVar = (
+        {"part": 3},
+        {"part": 5},
+        {"part": 1},
+        {"part": 2},
+        {"part": 4},
+    )
+
+    def __post_init__(self) -> None:
+        if self.part not in (1, 2, 3, 4, 5):
+            raise ValueError(
+                "RAGCNParts.part must be 1 (left arm), 2 (right arm), 3 (two hands), "
+                f"4 (two legs) or 5 (trunk), got {self.part!r}"
+            )
+
+    def __call__(
+        self,
+        joints: Float32[np.ndarray, "m t v c"],
+        scores: Float32[np.ndarray, "m t v"],
+        *,
+        layout: Layout,
+        rng: np.random.Generator,
+    ) -> tuple[Float32[np.ndarray, "m t v c"], Float32[np.ndarray, "m t v"]]:
+        """Without the joints of the part."""
+        _, *limbs = layout.part_members
+        left_arm, right_arm, left_leg, right_leg = limbs
+        hands = _hands(layout, left_arm | right_arm)
+        trunk = ~np.any(limbs, axis=0)
+        lost = (left_arm, right_arm, hands, left_leg | right_leg, trunk)[self.part - 1]
+        return lose(joints, scores, lost[None, None])
+
+
+def _hands(layout: Layout, arms: Bool[np.ndarray, " v"]) -> Bool[np.ndarray, " v"]:
+    for names in HANDS:
+        hands = np.array([joint.endswith(names) for joint in layout.joints]) & arms
+        if hands.any():
+            return hands
+    return np.zeros_like(arms)

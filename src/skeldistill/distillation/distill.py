@@ -1,0 +1,84 @@
+"""One step of distillation: the frozen teacher, the student, and what each loss says."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from skeldistill.data.dataset import Batch
+from skeldistill.losses.loss import Loss
+from skeldistill.networks.network import Network
+from skeldistill.prediction import Prediction
+from skeldistill.recipe import LossTerm
+
+
+class Distiller(nn.Module):
+    """A student with its task loss, and its teacher with the distillation losses, if any.
+
+    Args:
+        student: the network that is trained.
+        task: the loss on the labels.
+        teacher: a trained network, never changed; None trains the student alone.
+        losses: the recipe's terms, by name, each with its loss.
+    """
+
+    def __init__(
+        self,
+        student: Network,
+        task: Loss,
+        teacher: Network | None = None,
+        losses: Mapping[str, tuple[LossTerm, Loss]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.student = student
+        self.task = task
+        self.losses = nn.ModuleDict({name: loss for name, (_, loss) in (losses or {}).items()})
+        self._terms = {name: term for name, (term, _) in (losses or {}).items()}
+        # Not a submodule: its weights are no part of what is trained, saved or counted.
+        self._teacher = [teacher.requires_grad_(False).eval()] if teacher is not None else []
+
+    @property
+    def teacher(self) -> Network | None:
+        """The frozen teacher."""
+        return self._teacher[0] if self._teacher else None
+
+    def forward(
+        self, batch: Batch, epoch: int
+    ) -> tuple[Prediction, Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """The student's prediction, the task loss, and every distillation term with its weight."""
+        student = self.student(batch.joints)
+        task = self.task(student, student, batch.labels)
+        terms: dict[str, Tensor] = {}
+        if self._teacher:
+            taught = self.ask_teacher(batch)
+            for name, loss in self.losses.items():
+                weight = self._terms[name].weight_at(epoch)
+                if weight == 0:
+                    continue
+                assert isinstance(loss, Loss)
+                loss.observe(batch.clips)
+                for part, value in loss.terms(student, taught, batch.labels).items():
+                    terms[part] = weight * value
+        return student, task, terms
+
+    @torch.no_grad()
+    def ask_teacher(self, batch: Batch) -> Prediction:
+        """What the teacher says of every clip of the batch; of clips without a match, nothing."""
+        assert batch.teacher_joints is not None
+        assert batch.matched is not None
+        teacher = self._teacher[0]
+        if not len(batch.teacher_joints):
+            blank = batch.teacher_joints.new_zeros(1, *batch.teacher_joints.shape[1:])
+            said = teacher(blank).rows(torch.zeros(0, dtype=torch.long, device=blank.device))
+        else:
+            said = teacher(batch.teacher_joints)
+        if batch.matched.all():
+            return said
+        return Prediction(*(_scatter(tensor, batch.matched) for tensor in said))
+
+
+def _scatter(tensor: Tensor, matched: Tensor) -> Tensor:
+    full = tensor.new_zeros(len(matched), *tensor.shape[1:])
+    full[matched] = tensor
+    return full

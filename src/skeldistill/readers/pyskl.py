@@ -1,0 +1,224 @@
+"""PYSKL: the annotation pickles of PYSKL and mmaction2, old and new, with any joint layout."""
+
+import json
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skeldistill import layouts
+from skeldistill.clip import UNLABELLED, Clip
+from skeldistill.layouts import Layout
+from skeldistill.readers import unpickling
+from skeldistill.readers.reader import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class PYSKL:
+    """Reads a pickle of annotations, ``dict(split, annotations)`` or a bare list of them.
+
+    Scores above 1, which heat maps give now and then, count as 1; a joint of score 0 is lost and
+    gets coordinates 0. Clips that no split names are read; a split may name ids that are not in
+    the file (PYSKL ignores them too), but not only such ids.
+
+    Args:
+        layout: name of the joints' layout; by default the one layout with as many joints.
+        units: of the coordinates; by default pixels in two dimensions and metres in three.
+        classes: action names by label; by default those of ``{"classes": [...]}`` in a file
+            ``classes.json`` beside the pickle, if there is one.
+
+    Raises:
+        ValueError: the layout is not known.
+    """
+
+    layout: str | None = None
+    units: str | None = None
+    classes: Sequence[str] = ()
+    # A pickle can only be read whole: `describe` hands on to `read` what it had to load.
+    _loaded: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.layout is not None:
+            layouts.find(self.layout)
+
+    def describe(self, path: Path) -> Source:
+        """The layout and dimensions of the first annotation stand for all."""
+        annotations, _ = self._load(path)
+        keypoint = _keypoint(annotations[0], path)
+        channels = keypoint.shape[3]
+        return Source(
+            layout=self._layout(keypoint, path),
+            channels=channels,
+            units=self.units or ("pixels" if channels == 2 else "metres"),
+            classes=self._classes(path),
+            num_clips=len(annotations),
+        )
+
+    def read(self, path: Path) -> Iterator[Clip]:
+        """The clips in the order of the pickle."""
+        annotations, splits = self._load(path)
+        self._loaded.clear()
+        layout = self._layout(_keypoint(annotations[0], path), path)
+        classes = self._classes(path)
+        for annotation in annotations:
+            yield _clip(annotation, path, layout, splits, classes)
+
+    def _load(self, path: Path) -> tuple[list[Any], Mapping[str, tuple[str, ...]]]:
+        path = Path(path)
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder; name a pickle in it")
+        about = path.stat()
+        key = (path, about.st_mtime_ns, about.st_size)
+        if key not in self._loaded:
+            data = unpickling.load(path)
+            self._loaded.clear()
+            self._loaded[key] = (_annotations(data, path), _splits(data, path))
+        return self._loaded[key]
+
+    def _layout(self, keypoint: np.ndarray, path: Path) -> Layout:
+        if self.layout is not None:
+            return layouts.find(self.layout)
+        try:
+            return layouts.with_joints(keypoint.shape[2])
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}, as option `layout`") from error
+
+    def _classes(self, path: Path) -> tuple[str, ...]:
+        beside = Path(path).parent / "classes.json"
+        if self.classes or not beside.is_file():
+            return tuple(self.classes)
+        try:
+            names = json.loads(beside.read_text(encoding="utf-8"))["classes"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f'{beside} must hold {{"classes": [names by label]}}') from error
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f'{beside} must hold {{"classes": [names by label]}}')
+        return tuple(names)
+
+
+def _annotations(data: Any, path: Path) -> list[Any]:
+    if isinstance(data, dict) and "annotations" not in data and "keypoint" in data:
+        return [data]  # one annotation alone
+    annotations = data.get("annotations") if isinstance(data, dict) else data
+    if not isinstance(annotations, list) or not all(isinstance(one, dict) for one in annotations):
+        raise ValueError(f"{path} is no PYSKL pickle; it must hold a list of annotations")
+    if not annotations:
+        raise ValueError(f"{path} holds no annotation")
+    return annotations
+
+
+def _splits(data: Any, path: Path) -> dict[str, tuple[str, ...]]:
+    """The splits that each id is in."""
+    named = data.get("split") if isinstance(data, dict) else None
+    if named is None:
+        return {}
+    if not isinstance(named, dict):
+        raise ValueError(f"{path}: `split` must say which ids are in which split")
+    known = {_id(one) for one in _annotations(data, path)}
+    splits: dict[str, tuple[str, ...]] = {}
+    for name, ids in named.items():
+        if not isinstance(name, str) or not isinstance(ids, list | tuple):
+            raise ValueError(f"{path}: split {name!r} must be a list of ids")
+        found = [one for one in ids if isinstance(one, str) and one in known]
+        if ids and not found:
+            raise ValueError(f"{path}: split {name!r} names {len(ids)} clips, none in the file")
+        for one in dict.fromkeys(found):
+            splits[one] = (*splits.get(one, ()), name)
+    return splits
+
+
+def _id(annotation: Mapping[str, Any]) -> str:
+    name = annotation.get("frame_dir", annotation.get("filename"))
+    return name if isinstance(name, str) else ""
+
+
+def _keypoint(annotation: Mapping[str, Any], path: Path) -> np.ndarray:
+    where = f"{path}: annotation {_id(annotation)!r}"
+    if "keypoint" not in annotation:
+        more = " but points to other files (raw_file)" if "raw_file" in annotation else ""
+        raise ValueError(
+            f"{where} holds no keypoints{more}; make a pickle with `keypoint` in every annotation"
+        )
+    keypoint = _numbers(annotation["keypoint"], where)
+    if keypoint.ndim != 4:
+        raise ValueError(
+            f"{where} has keypoints of shape {keypoint.shape}; they need four axes: persons, "
+            "frames, joints, coordinates"
+        )
+    return keypoint
+
+
+def _numbers(value: Any, where: str) -> np.ndarray:
+    if not isinstance(value, np.ndarray | unpickling.PickledArray):
+        raise ValueError(f"{where} has no array where numbers belong")
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{where} has an array of {array.dtype} where numbers belong")
+    with np.errstate(over="ignore"):  # what becomes infinite is refused by the clip
+        return array.astype(np.float32)
+
+
+def _clip(
+    annotation: Mapping[str, Any],
+    path: Path,
+    layout: Layout,
+    splits: Mapping[str, tuple[str, ...]],
+    classes: tuple[str, ...],
+) -> Clip:
+    name = _id(annotation)
+    where = f"{path}: annotation {name!r}"
+    if not name:
+        raise ValueError(f"{path} has an annotation without a name (`frame_dir`)")
+    joints = _keypoint(annotation, path)
+    frames = annotation.get("total_frames", joints.shape[1])
+    if type(frames) is not int or frames != joints.shape[1]:
+        raise ValueError(f"{where} has {joints.shape[1]} frames but says {reprlib.repr(frames)}")
+    label = annotation.get("label", UNLABELLED)
+    if type(label) is not int or (classes and label >= len(classes)):
+        among = f"0 to {len(classes) - 1}" if classes else "a whole number"
+        raise ValueError(f"{where} has label {reprlib.repr(label)}; it must be {among}")
+    size = _size(annotation.get("img_shape"), where) if joints.shape[3] == 2 else None
+    original = _size(annotation.get("original_shape"), where)
+    extra = {} if original in (None, size) else {"original_shape": list(original)}
+    try:
+        return Clip(
+            id=name,
+            joints=joints,
+            **_scores(annotation.get("keypoint_score"), joints, where),
+            layout=layout,
+            label=label,
+            splits=splits.get(name, ()),
+            size=size,
+            extra=extra,
+        )
+    except ValueError as error:
+        raise ValueError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+
+
+def _scores(value: Any, joints: np.ndarray, where: str) -> dict[str, Any]:
+    """Scores between 0 and 1, if there are any; joints lost by them lose their coordinates too."""
+    if value is None:
+        return {}
+    scores = _numbers(value, where)
+    if scores.shape != joints.shape[:3]:
+        raise ValueError(
+            f"{where} has scores of shape {scores.shape}; joints need {joints.shape[:3]}"
+        )
+    scores = np.clip(scores, 0, 1)
+    joints[scores == 0] = 0
+    return {"scores": scores}
+
+
+def _size(value: Any, where: str) -> tuple[int, int] | None:
+    """(height, width), as PYSKL writes `img_shape`."""
+    if value is None:
+        return None
+    sides = value if isinstance(value, list | tuple) else ()
+    if len(sides) != 2 or not all(type(side) is int and 0 < side < 2**31 for side in sides):
+        raise ValueError(
+            f"{where} has image size {reprlib.repr(value)}; it must be (height, width)"
+        )
+    return tuple(sides)

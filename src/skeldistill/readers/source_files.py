@@ -1,0 +1,72 @@
+"""What readers share: finding a source's files, and naming the file in every error."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+MOST_FRAMES = 108_000
+"""An hour of video: what claims to be longer is a damaged file, and would fill the memory."""
+
+
+def find(path: Path, ending: str, what: str) -> list[Path]:
+    """The file that `path` is, or the files directly in that folder, by name.
+
+    Args:
+        path: a file, taken as it is, or a folder.
+        ending: of the files looked for in a folder, such as ``".json"``.
+        what: tells the user what to name, such as "NW-UCLA's folder `all_sqe`".
+
+    Raises:
+        OSError: there is nothing called `path`, or it cannot be read.
+        ValueError: the folder has no such file.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise FileNotFoundError(f"no file or folder {path}; name {what}")
+    # not glob: it would hide that a folder cannot be read
+    with os.scandir(path) as inside:
+        found = [one.name for one in inside if one.name.endswith(ending) and one.is_file()]
+    names = sorted(name for name in found if not name.startswith("."))
+    if not names:
+        raise ValueError(f"{path} has no file *{ending}; name {what}")
+    return [path / name for name in names]
+
+
+def in_order(found: Mapping[int, T], nobody: T) -> list[T]:
+    """Frames by their numbers, from the first to the last; `nobody` stands for what is missing.
+
+    Raises:
+        ValueError: there is none, or the first and the last are too far apart for one clip.
+    """
+    if not found:
+        raise ValueError("it has no frame")
+    first, last = min(found), max(found)
+    if last - first >= MOST_FRAMES:
+        raise ValueError(
+            f"frames count from {str(first)[:40]} to {str(last)[:40]}; a clip has at most "
+            f"{MOST_FRAMES}, so these are no frames of one clip"
+        )
+    return [found.get(number, nobody) for number in range(first, last + 1)]
+
+
+@contextmanager
+def naming(where: object) -> Iterator[None]:
+    """Errors of the block say where they happened, in one line."""
+    try:
+        yield
+    except OSError:
+        raise
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{where}: {line(error)}") from error
+
+
+def line(error: object) -> str:
+    """An error's text as one line that is not too long."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]} ..."

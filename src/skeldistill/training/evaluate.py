@@ -1,0 +1,75 @@
+"""Evaluation: what a network says of every clip, and how often it is right."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+
+from skeldistill.data.dataset import Examples
+from skeldistill.networks.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a network said of some clips.
+
+    logits: ``(n, k)``, averaged over the frame choices. labels: ``(n,)``. ids: of the clips.
+    """
+
+    logits: Float32[np.ndarray, "n k"]
+    labels: Int64[np.ndarray, " n"]
+    ids: tuple[str, ...]
+
+    @property
+    def right(self) -> np.ndarray:
+        """Which clips were named rightly, ``(n,)``."""
+        return self.logits.argmax(axis=1) == self.labels
+
+    def accuracy(self, top: int = 1) -> float:
+        """Percent of clips whose action is among the `top` most likely."""
+        return 100 * float(in_top(self.logits, self.labels, top).mean())
+
+    def confusion(self) -> Int64[np.ndarray, "k k"]:
+        """Clips by their action (row) and what was said (column)."""
+        classes = self.logits.shape[1]
+        cells = self.labels * classes + self.logits.argmax(axis=1)
+        return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+
+
+def in_top(
+    logits: Float32[np.ndarray, "n k"], labels: Int64[np.ndarray, " n"], top: int
+) -> np.ndarray:
+    """Whether each clip's label is among its `top` highest logits; ties count against it."""
+    own = logits[np.arange(len(labels)), labels]
+    better = (logits >= own[:, None]).sum(axis=1) - 1
+    return better < top
+
+
+@torch.inference_mode()
+def evaluate(
+    network: Network,
+    examples: Examples,
+    *,
+    batch_size: int = 64,
+    device: torch.device | None = None,
+) -> Said:
+    """Run a network over clips without chance, and leave it in the mode it was in."""
+    was_training = network.training
+    network.eval()
+    turns = examples.student.sampling.test_clips
+    total = np.zeros((0,), np.float32)
+    for turn in range(turns):
+        logits = [
+            network(batch.joints.to(device)).logits.float().cpu().numpy()
+            for batch in examples.testing(batch_size, turn)
+        ]
+        joined = np.concatenate(logits)
+        total = joined if turn == 0 else total + joined
+    network.train(was_training)
+    ids = examples.student.store.ids
+    return Said(
+        logits=total / turns,
+        labels=examples.clips.labels,
+        ids=tuple(ids[row] for row in examples.clips.rows),
+    )

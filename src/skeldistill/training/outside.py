@@ -1,0 +1,89 @@
+"""Finished runs from outside the loop: a checkpoint on a store, a teacher's part matrix."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from skeldistill import checkpoint
+from skeldistill import recipe as recipes
+from skeldistill.data.dataset import Examples, Side
+from skeldistill.data.pairing import SOLITARY, Clips
+from skeldistill.data.store import Store
+from skeldistill.data.views import open_views
+from skeldistill.distillation.knowledge import ask
+from skeldistill.distillation.part_matrix import part_weights
+from skeldistill.files import whole
+from skeldistill.recipe import Sampling
+from skeldistill.training.evaluate import Said, evaluate
+from skeldistill.training.task import NETWORK, Task, teacher_examples
+
+
+def evaluate_store(
+    path: Path, store_path: Path, split: str | None = None
+) -> tuple[Said, tuple[str, ...]]:
+    """What a saved network says of a store's clips, sampled as in its training.
+
+    Raises:
+        ValueError: the store's layout, channels or classes are not those of the network.
+    """
+    network, about = checkpoint.load(path)
+    store = Store.open(store_path)
+    side = Side(store=store, sampling=Sampling(**about["sampling"]))
+    if not store.layout.same_as(network.layout):
+        raise ValueError(
+            f"{path.name} works on layout {network.layout.name!r} but {store_path.name} has "
+            f"{store.layout.name!r}"
+        )
+    if side.channels != network.channels:
+        raise ValueError(
+            f"{path.name} takes {network.channels} channels but {store_path.name} gives "
+            f"{side.channels}"
+        )
+    classes = tuple(about["classes"])
+    if classes and store.classes and classes != tuple(store.classes):
+        raise ValueError(f"{store_path.name} has other classes than {path.name} was trained on")
+    rows = store.in_split(split) if split else np.arange(len(store))
+    labels = store.labels[rows]
+    if (labels < 0).any():
+        raise ValueError(f"{store_path.name} has clips without a label; they cannot be evaluated")
+    if labels.max() >= network.classes:
+        raise ValueError(f"{store_path.name} has label {labels.max()}; the network knows fewer")
+    clips = Clips(rows=rows, teacher_rows=np.full(len(rows), SOLITARY), labels=labels)
+    return evaluate(network, Examples(clips=clips, student=side)), classes
+
+
+def write_predictions(said: Said, classes: tuple[str, ...], path: Path) -> None:
+    """Every clip with its action, what was said, and how surely, as CSV."""
+    shifted = np.exp(said.logits - said.logits.max(axis=1, keepdims=True))
+    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+
+    def name(label: int) -> str:
+        return classes[label] if classes else str(label)
+
+    with whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "action", "said", "probability"])
+        for clip_id, label, row in zip(said.ids, said.labels, probabilities, strict=True):
+            best = int(row.argmax())
+            writer.writerow([clip_id, name(int(label)), name(best), f"{row[best]:.4f}"])
+
+
+def part_matrix_of(
+    root: Path, seed: int | None, fold: int
+) -> tuple[list[list[float]], list[list[float]], list[str]]:
+    """The part matrix of an experiment's teacher: eq. (12), eq. (13), and the actions' names."""
+    recipe = recipes.load(root / "recipe.yaml")
+    seed = recipe.seeds[0] if seed is None else seed
+    name = next((n for n, method in recipe.methods.items() if method.view == "high"), None)
+    if name is None:
+        raise ValueError(f"{root} has no method on the high view, so no teacher")
+    task = Task(recipe=recipe, root=root, method=name, fold=fold, seed=seed)
+    if not task.done:
+        raise ValueError(f"the teacher {name!r} of fold {fold}, seed {seed} is not trained yet")
+    teacher, _ = checkpoint.load(task.folder / NETWORK)
+    high, low = open_views(recipe.data, root / "views", quiet=True)
+    known = ask(teacher, teacher_examples(task, high, low), task.folder)
+    missed = known["misclassified"]
+    names = list(high.classes) or [str(k) for k in range(len(missed))]
+    return missed.tolist(), part_weights(missed).tolist(), names

@@ -1,0 +1,169 @@
+"""From finished tasks to the results that a report shows: one dictionary of plain values."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skeldistill import __version__, checkpoint, cost
+from skeldistill.data.views import open_views
+from skeldistill.recipe import Recipe
+from skeldistill.training.machine import machine
+from skeldistill.training.samples import sample_clips
+from skeldistill.training.statistics import compare, gap_closed, over_runs
+from skeldistill.training.task import NETWORK, Task, number_of_classes
+
+INTERVALS = (
+    "Accuracies: Student's t over all folds and seeds. Comparisons and the share of the gap: "
+    "bootstrap over seeds and clips, on the same clips for both; p by a sign-flip test by clip."
+)
+
+
+def gather(
+    recipe: Recipe, root: Path, tasks: Sequence[Task], *, seconds: float, command: str
+) -> dict[str, Any]:
+    """Everything measured in an experiment, as results.json holds it."""
+    high, low = open_views(recipe.data, root / "views", quiet=True)
+    by_method = {name: [task for task in tasks if task.method == name] for name in recipe.methods}
+    rights = {name: _rights(mine) for name, mine in by_method.items()}
+    teacher = next((n for n, m in recipe.methods.items() if m.view == "high"), None)
+    plain = next(
+        (n for n, m in recipe.methods.items() if _kind(recipe, n) == "plain" and _is_bare(m)), None
+    )
+    classes = list(low.classes) or [str(k) for k in range(number_of_classes(low))]
+    rows = []
+    for name, mine in by_method.items():
+        row = _row(recipe, name, mine)
+        row["gap_closed"] = None
+        if teacher and plain and recipe.methods[name].view == "low" and name != plain:
+            closed = gap_closed(rights[name], rights[plain], _mean_accuracy(by_method[teacher]))
+            row["gap_closed"] = asdict(closed) if closed else None
+        rows.append(row)
+    return {
+        "format": 1,
+        "name": recipe.name,
+        "title": recipe.title or recipe.name,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "version": __version__,
+        "machine": machine(),
+        "seconds": sum(task.measured()["seconds"] for task in tasks),
+        "seconds_now": seconds,
+        "command": command,
+        "recipe": recipe.model_dump(mode="json"),
+        "recipe_yaml": recipe.to_yaml(),
+        "evaluated_on": "validation" if recipe.data.validation else "test",
+        "classes": classes,
+        "folds": [fold.model_dump() for fold in recipe.data.folds],
+        "seeds": list(recipe.seeds),
+        "interval_note": INTERVALS,
+        "methods": rows,
+        "comparisons": _comparisons(recipe, rows, rights, plain),
+        "clips": sample_clips(recipe, high, low, by_method),
+    }
+
+
+def _kind(recipe: Recipe, name: str) -> str:
+    method = recipe.methods[name]
+    if method.losses:
+        return "distilled"
+    return "teacher" if method.view == "high" else "plain"
+
+
+def _is_bare(method) -> bool:
+    return not (method.completion or method.augmentation or method.start_from)
+
+
+def _rights(tasks: Sequence[Task]) -> list[np.ndarray]:
+    """For each fold, ``(seeds, clips)``: right or not."""
+    folds = sorted({task.fold for task in tasks})
+    return [
+        np.stack([task.said().right.astype(float) for task in tasks if task.fold == fold])
+        for fold in folds
+    ]
+
+
+def _mean_accuracy(tasks: Sequence[Task]) -> float:
+    return float(np.mean([task.measured()["top1"] for task in tasks])) / 100
+
+
+def _row(recipe: Recipe, name: str, tasks: Sequence[Task]) -> dict[str, Any]:
+    measured = [task.measured() for task in tasks]
+    confusion = np.sum([task.said().confusion() for task in tasks], axis=0)
+    network, _ = checkpoint.load(tasks[0].folder / NETWORK)
+    price = cost.measure(network, recipe.sampling_of(name).frames)
+    return {
+        "name": name,
+        "kind": _kind(recipe, name),
+        "view": recipe.methods[name].view,
+        "network": type(network).__name__,
+        "description": describe(recipe, name),
+        "top1": _accuracy([m["top1"] for m in measured]),
+        "top5": _accuracy([m["top5"] for m in measured]),
+        "parameters": price.parameters,
+        "multiply_adds": price.multiply_adds,
+        "latency_ms": price.latency_ms,
+        "seconds": float(np.mean([m["seconds"] for m in measured])),
+        "confusion": confusion.tolist(),
+        "per_class": [
+            100 * row[k] / row.sum() if row.sum() else None for k, row in enumerate(confusion)
+        ],
+        "curves": [
+            {"fold": task.fold, "seed": task.seed, "epochs": m["history"]}
+            for task, m in zip(tasks, measured, strict=True)
+        ],
+    }
+
+
+def describe(recipe: Recipe, name: str) -> str:
+    """A method in a few plain words."""
+    method = recipe.methods[name]
+    words = [f"trained and tested on the {method.view} view"]
+    if method.completion:
+        words.append(f"lost joints filled by {method.completion.name}")
+    if method.augmentation:
+        parts = " + ".join(part.name for part in method.augmentation)
+        words.append(f"{parts} drawn afresh in training")
+    if method.losses:
+        terms = " + ".join(term.name for term in method.losses)
+        revised = "with" if method.gradient_revision else "without"
+        words.append(f"taught by {method.teacher}: {terms}, {revised} gradient revision")
+    if method.start_from:
+        words.append(f"starting from {method.start_from}")
+    return ", ".join(words)
+
+
+def _accuracy(values: list[float]) -> dict[str, Any]:
+    return {**asdict(over_runs(values)), "values": values}
+
+
+def _comparisons(
+    recipe: Recipe,
+    rows: list[dict[str, Any]],
+    rights: dict[str, list[np.ndarray]],
+    plain: str | None,
+) -> list[dict[str, Any]]:
+    """Every low-view method against the plain one, and distilled ones against the best baseline."""
+    low = [row for row in rows if row["view"] == "low"]
+    if plain is None:
+        return []
+    pairs = [(row["name"], plain) for row in low if row["name"] != plain]
+    baselines = [row for row in low if row["kind"] == "plain"]
+    best = max(baselines, key=lambda row: row["top1"]["mean"])["name"]
+    if best != plain:
+        pairs += [(row["name"], best) for row in low if row["kind"] == "distilled"]
+    said = []
+    for name, against in pairs:
+        comparison = compare(rights[name], rights[against])
+        said.append(
+            {
+                "method": name,
+                "against": against,
+                **asdict(comparison),
+                "above_noise": comparison.above_noise,
+                "sentence": comparison.sentence(name, against),
+            }
+        )
+    return said

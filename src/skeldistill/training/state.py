@@ -1,0 +1,66 @@
+"""The state of a training on disk, so that an interrupted run goes on exactly."""
+
+import csv
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from skeldistill.files import whole
+
+STATE = "state.pt"
+BEFORE = "state-before.pt"
+
+
+def save(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, Any]]
+) -> None:
+    """Keep weights, optimizer and history; the state before stays as well, in case this is lost."""
+    kept = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
+    with whole(folder / STATE) as partial:
+        torch.save(kept, partial)
+        if (folder / STATE).exists():
+            (folder / STATE).replace(folder / BEFORE)
+    _write_log(folder / "log.csv", history)
+
+
+def load(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
+) -> list[dict[str, Any]]:
+    """Fill model and optimizer from the newest sound state; its history, or [] without a state."""
+    for name in (STATE, BEFORE):
+        if not (folder / name).exists():
+            continue
+        try:
+            found = torch.load(folder / name, map_location=device, weights_only=True)
+        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError):
+            continue  # a file cut short by a crash or a full disk: the one before still stands
+        model.load_state_dict(found["model"])
+        optimizer.load_state_dict(found["optimizer"])
+        return found["history"]
+    return []
+
+
+def forget(folder: Path) -> None:
+    """Remove the state of a training that is done."""
+    for name in (STATE, BEFORE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _write_log(path: Path, history: list[Mapping[str, Any]]) -> None:
+    """The history as a table, for those who would rather open it than TensorBoard."""
+    columns = ["epoch", "learning_rate", "loss", "top1", "seconds"]
+    for group in ("terms", "conflicts"):
+        names = {name for entry in history for name in entry[group]}
+        columns += [f"{group}.{name}" for name in sorted(names)]
+    with whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        for entry in history:
+            row = {key: entry[key] for key in columns if key in entry}
+            for group in ("terms", "conflicts"):
+                row |= {f"{group}.{name}": value for name, value in entry[group].items()}
+            writer.writerow(row)

@@ -1,0 +1,125 @@
+"""Statistics of runs: intervals over runs, and comparisons paired by clip."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from scipy import stats
+
+Rights = Sequence[Float64[np.ndarray, "seed n"]]
+"""For each fold, whether each clip was named rightly under each seed (0 or 1)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A mean with its 95 % interval; low and high are None where one run allows none."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """How much better (percentage points) one method is than another on the same clips.
+
+    low, high: 95 % interval by bootstrap over seeds and clips. p: two-sided sign-flip permutation
+    test by clip. above_noise: the interval does not hold 0.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def above_noise(self) -> bool:
+        """Whether the interval excludes no difference at all."""
+        return self.low > 0 or self.high < 0
+
+    def sentence(self, method: str, against: str) -> str:
+        """The comparison in plain words."""
+        size = abs(self.difference)
+        interval = f"95 % interval {self.low:+.1f} to {self.high:+.1f}, p = {self.p:.3f}"
+        if not self.above_noise:
+            return (
+                f"{method} and {against} cannot be told apart: {self.difference:+.1f} points "
+                f"({interval})."
+            )
+        word = "better" if self.difference > 0 else "worse"
+        return f"{method} is {word} than {against} by {size:.1f} points ({interval})."
+
+
+def over_runs(values: Sequence[float]) -> Interval:
+    """Mean over folds and seeds with Student's t interval."""
+    array = np.asarray(values, float)
+    mean = float(array.mean())
+    if len(array) < 2:
+        return Interval(mean=mean, low=None, high=None)
+    half = float(stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
+    return Interval(mean=mean, low=mean - half, high=mean + half)
+
+
+def compare(method: Rights, against: Rights, *, draws: int = 2000, seed: int = 0) -> Comparison:
+    """Compare two methods that were run on the same clips, folds and seeds."""
+    rng = np.random.default_rng(seed)
+    difference = _mean(method) - _mean(against)
+    drawn = [_resampled((method, against), rng) for _ in range(draws)]
+    low, high = np.percentile([a - b for a, b in drawn], [2.5, 97.5])
+    return Comparison(
+        difference=100 * difference,
+        low=100 * float(low),
+        high=100 * float(high),
+        p=_sign_flip(method, against, draws, rng),
+    )
+
+
+def gap_closed(
+    method: Rights, low: Rights, teacher: float, *, draws: int = 1000, seed: int = 0
+) -> Interval | None:
+    """The share of the gap between the plain student and the teacher that a method closes.
+
+    1 when all of the gap is closed, 0 when none is; None when there is no gap to close. `method`
+    and `low` (the plain student on the low view) were run on the same clips; `teacher` is the
+    teacher's mean accuracy on the high view, 0 to 1.
+    """
+    gap = teacher - _mean(low)
+    if gap <= 0.005:  # half a point: dividing by less says nothing
+        return None
+    rng = np.random.default_rng(seed)
+    shares = []
+    for _ in range(draws):
+        a, b = _resampled((method, low), rng)
+        shares.append((a - b) / gap)
+    below, above = np.percentile(shares, [2.5, 97.5])
+    mean = (_mean(method) - _mean(low)) / gap
+    return Interval(mean=mean, low=float(below), high=float(above))
+
+
+def _mean(rights: Rights) -> float:
+    """Accuracy over all clips of all folds, each clip averaged over seeds."""
+    return float(np.concatenate([fold.mean(axis=0) for fold in rights]).mean())
+
+
+def _resampled(methods: Sequence[Rights], rng: np.random.Generator) -> list[float]:
+    """Accuracies on one bootstrap sample: the same seeds and clips for every method."""
+    sums, count = np.zeros(len(methods)), 0
+    for folds in zip(*methods, strict=True):
+        seeds, clips = folds[0].shape
+        chosen_seeds = rng.integers(seeds, size=seeds)
+        chosen_clips = rng.integers(clips, size=clips)
+        sums += [fold[chosen_seeds].mean(axis=0)[chosen_clips].sum() for fold in folds]
+        count += clips
+    return list(sums / count)
+
+
+def _sign_flip(method: Rights, against: Rights, draws: int, rng: np.random.Generator) -> float:
+    """Share of random swaps of the two methods' answers, clip by clip, that differ as much."""
+    differences = np.concatenate(
+        [(a - b).mean(axis=0) for a, b in zip(method, against, strict=True)]
+    )
+    observed = abs(differences.sum())
+    signs = rng.choice([-1.0, 1.0], (draws, len(differences)))
+    as_much = np.abs(signs @ differences) >= observed - 1e-12
+    return float((as_much.sum() + 1) / (draws + 1))

@@ -1,0 +1,117 @@
+"""Who is trained on what: matches, solitary clips, held-out clips, and no leak."""
+
+import numpy as np
+import pytest
+from stores import named, small_store
+
+from skeldistill.data.pairing import (
+    SOLITARY,
+    evaluation_clips,
+    teacher_clips,
+    training_clips,
+)
+from skeldistill.recipe import Data, Fold, View
+
+FOLD = Fold()
+
+
+def data(**changes):
+    return Data(high=View(store="unused"), **changes)
+
+
+@pytest.fixture
+def views(tmp_path):
+    low = small_store(tmp_path / "low.arrow", named(60, "train") + named(30, "test", 60))
+    others = [("unmatched/1", 0, "train"), ("unmatched/2", 1, "train")]
+    high_clips = named(50, "train") + named(30, "test", 60) + others
+    high = small_store(tmp_path / "high.arrow", high_clips[::-1], seed=1)
+    return high, low
+
+
+def ids(store, rows):
+    return [str(store.ids[row]) for row in rows]
+
+
+def test_every_match_has_the_same_name_and_the_rest_are_solitary(views):
+    high, low = views
+    clips = training_clips(low, high, FOLD, data())
+    assert len(clips) == 60
+    for row, match in zip(clips.rows, clips.teacher_rows, strict=True):
+        name = str(low.ids[row])
+        if int(name[4:]) < 50:
+            assert high.ids[match] == name
+        else:
+            assert match == SOLITARY
+    assert len(clips.only_paired()) == 50
+
+
+def test_the_teacher_also_learns_from_clips_without_a_low_view(views):
+    high, low = views
+    clips = teacher_clips(high, low, FOLD, data())
+    assert len(clips) == 52
+    assert not any("clip06" in name for name in ids(high, clips.rows))
+
+
+def test_part_of_the_clips_keeps_its_match_class_by_class(views):
+    high, low = views
+    half = data(paired=0.5)
+    clips = training_clips(low, high, FOLD, half)
+    assert len(clips) == 60
+    kept = clips.teacher_rows != SOLITARY
+    assert (np.bincount(clips.labels[kept], minlength=3) >= 7).all()
+    assert 23 <= kept.sum() <= 30
+    again = training_clips(low, high, FOLD, half)
+    np.testing.assert_array_equal(clips.teacher_rows, again.teacher_rows)
+    other = training_clips(low, high, FOLD, data(paired=0.5, seed=1))
+    assert (other.teacher_rows != clips.teacher_rows).any()
+    teacher = set(ids(high, teacher_clips(high, low, FOLD, half).rows))
+    assert teacher == set(ids(low, clips.only_paired().rows)) | {"unmatched/1", "unmatched/2"}
+
+
+def test_held_out_clips_are_trained_on_by_nobody(views):
+    high, low = views
+    held = data(validation=0.25)
+    judged = set(ids(low, evaluation_clips(low, FOLD, held).rows))
+    assert len(judged) == 15
+    assert not any("clip06" <= name for name in judged if int(name[4:]) >= 60)
+    assert not judged & set(ids(low, training_clips(low, high, FOLD, held).rows))
+    assert not judged & set(ids(high, teacher_clips(high, low, FOLD, held).rows))
+    assert set(ids(high, evaluation_clips(high, FOLD, held).rows)) <= judged | {
+        "unmatched/1",
+        "unmatched/2",
+    } | set(ids(high, high.in_split("train")))
+
+
+def test_clips_of_one_group_are_held_out_together(tmp_path):
+    clips = [(f"video{i // 4}/clip{i}", 0, "train") for i in range(40)]
+    store = small_store(tmp_path / "grouped.arrow", clips + named(3, "test"))
+    held = data(validation=0.3, group=r"^video\d+")
+    judged = ids(store, evaluation_clips(store, FOLD, held).rows)
+    videos = [name.split("/")[0] for name in judged]
+    assert all(videos.count(video) == 4 for video in set(videos))
+    assert len(judged) == 12
+
+
+def test_the_test_split_is_judged_when_nothing_is_held_out(views):
+    _, low = views
+    assert len(evaluation_clips(low, FOLD, data())) == 30
+
+
+def test_a_clip_in_training_of_one_view_and_testing_of_the_other_is_refused(tmp_path):
+    low = small_store(tmp_path / "low.arrow", named(6, "train") + named(3, "test", 6))
+    high = small_store(tmp_path / "high.arrow", named(9, "train") + [("x", 0, "test")])
+    with pytest.raises(ValueError, match="3 clips .* are in training split"):
+        training_clips(low, high, FOLD, data())
+
+
+def test_labels_that_disagree_between_views_are_refused(tmp_path):
+    low = small_store(tmp_path / "low.arrow", [("a", 0, "train"), ("b", 1, "test")])
+    high = small_store(tmp_path / "high.arrow", [("a", 2, "train"), ("b", 1, "test")])
+    with pytest.raises(ValueError, match="label 0 in low.arrow but 2 in high.arrow"):
+        training_clips(low, high, FOLD, data())
+
+
+def test_a_split_that_is_not_there_is_named(views):
+    high, low = views
+    with pytest.raises(ValueError, match="trian"):
+        training_clips(low, high, Fold(train="trian"), data())

@@ -1,0 +1,110 @@
+"""A recipe says everything, refuses what it does not know, and survives its own YAML."""
+
+import json
+
+import pytest
+import yaml
+
+from skeldistill import recipe
+from skeldistill.recipe import LossTerm, Recipe
+
+LEAST = {"name": "least", "data": {"high": {"reader": "synthetic"}}}
+
+
+def test_the_resolved_recipe_is_itself_a_recipe():
+    resolved = recipe.parse(LEAST)
+    assert recipe.parse(yaml.safe_load(resolved.to_yaml())) == resolved
+    assert "milestones" in resolved.to_yaml()
+
+
+def test_the_resolved_paper_recipe_is_itself_a_recipe():
+    resolved = recipe.parse({**LEAST, "family": "paper"})
+    assert resolved.sampling.frames == 300
+    assert resolved.training.milestones == (15, 30, 45)
+    assert recipe.parse(yaml.safe_load(resolved.to_yaml())) == resolved
+
+
+def test_what_the_recipe_says_goes_before_its_family():
+    resolved = recipe.parse({**LEAST, "family": "paper", "sampling": {"frames": 7}})
+    assert resolved.sampling.frames == 7
+    assert resolved.sampling.frame_choice == "replay"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"dat": {}}, "did you mean 'data'?"),
+        ({"data": {"hihg": {}}}, "data: unknown key 'hihg'; did you mean 'high'?"),
+        ({"training": {"epochs": 0}}, "training.epochs"),
+        ({"training": {"epochs": "many"}}, "got 'many'"),
+        ({"methods": ["SDK"]}, "did you mean 'SKD'?"),
+        ({"methods": {"SKD": {"teacher": "techer"}, "teacher": None}}, "did you mean 'teacher'?"),
+        ({"methods": {"low": {"training": {"epoch": 3}}}}, "did you mean 'epochs'?"),
+        ({"seeds": []}, "seeds"),
+        ({"data": {"high": {"store": "a", "reader": "b"}}}, "either a store"),
+    ],
+)
+def test_mistakes_are_one_line_that_says_what_to_do(change, said):
+    with pytest.raises(ValueError, match=r".") as caught:
+        recipe.parse({**LEAST, **change})
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_mapping_or_no_yaml_is_refused(tmp_path):
+    for text in ("- a\n- b\n", "a: [", "\x00"):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(ValueError, match=r"recipe\.yaml"):
+            recipe.load(path)
+
+
+def test_set_changes_what_is_deep_and_what_is_in_lists(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**LEAST, "methods": ["teacher", "SKD"]}), encoding="utf-8")
+    changed = recipe.load(
+        path,
+        [
+            "training.epochs=3",
+            "data.high.options.clips=9",
+            "methods.SKD.gradient_revision=false",
+            "seeds=[4, 5]",
+        ],
+    )
+    assert changed.training.epochs == 3
+    assert changed.data.high.options == {"clips": 9}
+    assert changed.methods["SKD"].gradient_revision is False
+    assert [term.name for term in changed.methods["SKD"].losses] == ["KL", "GraphMatching"]
+    assert changed.seeds == (4, 5)
+    with pytest.raises(ValueError, match="section.key=value"):
+        recipe.load(path, ["training.epochs"])
+
+
+def test_every_ready_made_method_can_be_asked_for():
+    resolved = recipe.parse({**LEAST, "methods": list(recipe.METHODS)})
+    assert set(resolved.methods) == set(recipe.METHODS)
+
+
+def test_a_method_changes_only_its_own_training():
+    resolved = recipe.parse(
+        {**LEAST, "methods": {"low": {"training": {"epochs": 2}}, "teacher": {}}}
+    )
+    assert resolved.training_of("low").epochs == 2
+    assert resolved.training_of("teacher") == resolved.training
+
+
+def test_weights_of_a_loss_follow_its_schedule():
+    term = LossTerm(name="KL", weight=2.0, start=1, stop=5, ramp=3)
+    assert [term.weight_at(epoch) for epoch in range(6)] == [0, 0.5, 1.0, 1.5, 2.0, 0]
+
+
+def test_the_schema_knows_every_section():
+    schema = json.loads(json.dumps(Recipe.model_json_schema()))
+    assert {"Sampling", "Training", "Method"} <= set(schema["$defs"])
+
+
+def test_variables_in_paths_are_filled_in_or_named(monkeypatch):
+    monkeypatch.setenv("SKELETONS", "/skeletons")
+    assert recipe.expanded("$SKELETONS/penn") == "/skeletons/penn"
+    with pytest.raises(ValueError, match="NO_SUCH_PLACE"):
+        recipe.expanded("${NO_SUCH_PLACE}/penn")

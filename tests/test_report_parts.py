@@ -1,0 +1,207 @@
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_results import fake
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from skeldistill.report import charts, clips, curves, figures, reading, tables
+
+
+@pytest.fixture(scope="module")
+def results() -> dict:
+    return fake()
+
+
+def test_a_name_cannot_break_out_of_a_table(results: dict):
+    name = 'a, "b" & 50% | x_1 $^~\\ {#} [bold] *i* <c>\nnext'
+    hostile = json.loads(json.dumps(results | {"comparisons": []}))
+    hostile["methods"][1]["name"] = name
+    read = list(csv.DictReader(io.StringIO(tables.as_csv(hostile))))
+    assert read[1]["name"] == name
+    assert float(read[1]["top1_mean"]) == results["methods"][1]["top1"]["mean"]
+    assert len(read) == len(results["methods"])
+    latex = tables.as_latex(hostile)
+    assert (
+        r"a, "
+        r'"b" \& 50\% \textbar{} x\_1 \$\textasciicircum{}\textasciitilde{}\textbackslash{} '
+        r"\{\#\} [bold] *i* \textless{}c\textgreater{} next & 63.7 $\pm$ 0.5 &"
+    ) in latex
+    assert {line.count(" & ") for line in latex.splitlines() if line.endswith(r"\\")} == {6}
+    lines = tables.as_markdown(hostile).splitlines()
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")} == {8}
+    assert r"\[bold\] \*i\* \<c\> next" in lines[3]
+    console = Console(width=300, record=True, file=io.StringIO())
+    console.print(tables.as_text(hostile))
+    assert "[bold] *i* <c>" in console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "\u2013"),
+        ({"mean": None}, "\u2013"),
+        ({"mean": float("nan")}, "\u2013"),
+        ({"mean": 71.25, "low": None, "high": None}, "71.2 ± \u2013"),
+        ({"mean": 70.0, "low": 68.5, "high": 71.5}, "70.0 ± 1.5"),
+        ({"mean": 70.0, "low": 66.0, "high": 71.0}, "70.0 (66.0 to 71.0)"),
+    ],
+)
+def test_score(value: dict | None, said: str):
+    assert tables.score(value) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(None, "\u2013"), (999, "999"), (999_600, "1 M"), (3_071_234, "3.07 M"), (19.4e9, "19.4 G")],
+)
+def test_quantity(value: float | None, said: str):
+    assert tables.quantity(value) == said
+
+
+def simple(scores: dict[str, tuple[str, str, float]], *comparisons: tuple) -> dict:
+    """Results of two runs a method from name -> (kind, view, mean top-1)."""
+    keys = ("method", "against", "difference", "low", "high", "above_noise")
+    return {
+        "methods": [
+            {"name": n, "kind": k, "view": v, "top1": {"mean": m, "values": [m, m]}}
+            for n, (k, v, m) in scores.items()
+        ],
+        "comparisons": [dict(zip(keys, entry, strict=True)) for entry in comparisons],
+    }
+
+
+TRIO = {
+    "T": ("teacher", "high", 80.0),
+    "S": ("plain", "low", 60.0),
+    "D": ("distilled", "low", 70.0),
+}
+OPENING = "On low-quality skeletons D reaches 70.0 %, the plain student 60.0 %, the teacher on "
+
+
+@pytest.mark.parametrize(
+    ("changed", "comparisons", "ending"),
+    [
+        ({}, [], "closes 50 % of the gap."),
+        (
+            {},
+            [("D", "S", 10.0, 4.0, 16.0, True)],
+            "closes 50 % of the gap, and its lead over the plain student is above noise.",
+        ),
+        (
+            {},
+            [("S", "D", -10.0, -22.0, 2.0, False)],
+            "but its lead over the plain student is within",
+        ),
+        ({"S": ("plain", "low", 75.0)}, [], "no distilled student does better than the plain one."),
+        ({"T": ("teacher", "high", 55.0)}, [], "so there is no gap to close."),
+        (
+            {"A": ("plain", "low", 72.0)},
+            [],
+            "without a teacher, A, reaches 72.0 %, which is no worse.",
+        ),
+    ],
+)
+def test_summary(changed: dict, comparisons: list, ending: str):
+    said = reading.summary(simple(TRIO | changed, *comparisons))
+    assert ending in said
+    assert said.startswith(OPENING) == ("S" not in changed)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "won"),
+    [
+        (("D", "S", 10.0, 4.0, 16.0, True), True),
+        (("S", "D", -10.0, -16.0, -4.0, True), True),
+        (("D", "S", 10.0, -4.0, 24.0, False), False),
+        (("D", "S", -10.0, -16.0, -4.0, True), False),
+        (("D", "T", -10.0, -16.0, -4.0, True), False),
+    ],
+)
+def test_only_a_lead_above_noise_is_highlighted(comparison: tuple, won: bool):
+    found = reading.winner(simple(TRIO, comparison))
+    assert (found is not None) == won
+
+
+def test_the_strongest_plain_rival_decides():
+    scores = TRIO | {"A": ("plain", "low", 69.0)}
+    easy = ("D", "S", 10.0, 4.0, 16.0, True)
+    hard = ("D", "A", 1.0, -3.0, 5.0, False)
+    assert reading.winner(simple(scores, easy, hard)) is None
+
+
+def test_confusion_change_by_hand():
+    scores = simple(TRIO)
+    for entry, table in zip(
+        scores["methods"], ([[4, 0], [0, 4]], [[2, 2], [0, 4]], [[3, 1], [0, 4]]), strict=True
+    ):
+        entry["confusion"] = table
+    change = charts.confusions(scores)[-1]
+    assert change.cells == {0: {0: 0.25, 1: -0.25}, 1: {}}
+    assert [(sign, path) for sign, _, path in change.shades] == [
+        ("less", "M1 0h1v1h-1z"),
+        ("more", "M0 0h1v1h-1z"),
+    ]
+    assert charts.class_accuracy(scores["methods"][1]) == [50.0, 100.0]
+    assert [row["gain"] for row in charts.per_class(scores)["rows"]] == [25.0, 0.0]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8))
+def test_an_axis_holds_every_value_and_has_few_ticks(values: list[float]):
+    scale = charts.axis(values)
+    assert all(-0.02 <= scale.place(value) <= 100.02 for value in values)
+    assert 2 <= len(scale.ticks) <= 8
+
+
+def test_lost_joints_stay_where_they_were_last_seen():
+    gone = [None, None]
+    frames = [[[1, 1], gone, gone], [[0.0, 0.0], [5, 5], gone], [[3, 3], [6, 6], gone]]
+    joints, lost = clips.arrange({"joints": frames, "lost": [[0, 0, 0], [0, 0, 0], [0, 1, 0]]})
+    assert joints[:, :2].tolist() == [[[1, 1], [5, 5]], [[1, 1], [5, 5]], [[3, 3], [6, 6]]]
+    assert lost.tolist() == [[False, True, True], [True, False, True], [False, True, True]]
+    assert np.isnan(joints[:, 2]).all()
+
+
+def test_views_in_the_same_picture_share_their_box_and_know_their_sides(results: dict):
+    first = clips.clips(results)[0]
+    high, low = ({"joints": results["clips"][0][q]["joints"]} for q in ("high", "low"))
+    arrays = {"high": clips.arrange(high)[0], "low": clips.arrange(low)[0]}
+    boxes = clips.common_boxes(arrays)
+    assert (boxes["high"] == boxes["low"]).all()
+    apart = clips.common_boxes({"high": arrays["high"], "low": arrays["low"] / 1000})
+    assert (apart["high"] != apart["low"]).any()
+    assert {side for _, _, side in first["views"][0]["bones"]} == {"left", "right"}
+    assert first["true"] == "golf swing"
+
+
+def test_curves_are_mean_and_band_over_runs():
+    runs = [[3.0, 1.0], [1.0, 1.0]]
+    method = {"curves": [{"epochs": [{"loss": v} for v in values]} for values in runs]}
+    found = curves.line(method, "loss", lambda epoch: epoch.get("loss"))
+    assert found == curves.Line("loss", (1, 2), (2.0, 1.0), (1.0, 1.0), (3.0, 1.0))
+    long = {"curves": [{"epochs": [{"loss": float(k)} for k in range(1000)]}]}
+    thin = curves.line(long, "loss", lambda epoch: epoch.get("loss"))
+    assert len(thin.epochs) <= curves.MOST_POINTS + 1
+    assert thin.epochs[-1] == 1000
+
+
+def test_figures_are_written_as_png_and_svg(results: dict, tmp_path: Path):
+    odd = results | {"methods": [results["methods"][k] for k in (0, 1, 6)]}
+    odd["classes"] = ["a $x_{ $ & <b>", *odd["classes"][1:]]
+    names = sorted(path.name for path in figures.save(odd, tmp_path))
+    assert names == sorted(f"{name}.{end}" for name in figures.FIGURES for end in ("png", "svg"))
+    assert "&lt;b&gt;" in (tmp_path / "confusion.svg").read_text(encoding="utf-8")
+    assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", figures.FIGURES)
+def test_a_figure_without_data_says_so(name: str):
+    with pytest.raises(ValueError, match="nothing to draw"):
+        figures.FIGURES[name]({"methods": []})

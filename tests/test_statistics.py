@@ -1,0 +1,60 @@
+"""Intervals and comparisons behave as their definitions say."""
+
+import numpy as np
+import pytest
+
+from skeldistill.training.statistics import compare, gap_closed, over_runs
+
+
+def rights(rng, accuracies, seeds=3, clips=400):
+    return [(rng.random((seeds, clips)) < accuracy).astype(float) for accuracy in accuracies]
+
+
+def test_the_interval_of_three_runs_by_hand():
+    found = over_runs([70.0, 72.0, 74.0])
+    assert found.mean == 72
+    assert found.high == pytest.approx(72 + 4.302653 * 2 / np.sqrt(3), abs=1e-4)
+    assert found.low == pytest.approx(144 - found.high)
+
+
+def test_one_run_has_no_interval():
+    assert over_runs([70.0]).low is None
+
+
+def test_a_method_cannot_be_told_from_itself(rng):
+    mine = rights(rng, [0.6, 0.7])
+    found = compare(mine, mine)
+    assert (found.difference, found.low, found.high) == (0, 0, 0)
+    assert found.p == 1
+    assert not found.above_noise
+    assert "cannot be told apart" in found.sentence("a", "a")
+
+
+def test_a_clear_difference_is_above_noise_and_signed(rng):
+    worse = rights(rng, [0.6])
+    better = [np.maximum(worse[0], (rng.random((3, 400)) < 0.3).astype(float))]
+    found = compare(better, worse)
+    assert found.above_noise
+    assert 5 < found.low < found.difference < found.high < 20
+    assert found.p < 0.01
+    assert compare(worse, better).difference == pytest.approx(-found.difference)
+    assert "worse" in compare(worse, better).sentence("a", "b")
+
+
+def test_noise_is_rarely_called_a_difference():
+    calls = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        calls += compare(
+            rights(rng, [0.7], 1, 200), rights(rng, [0.7], 1, 200), draws=300
+        ).above_noise
+    assert calls <= 6  # 2 are expected
+
+
+def test_the_share_of_the_gap_by_hand():
+    low = [np.array([[1, 0, 0, 0, 1, 0, 0, 0, 0, 0]], float)]  # 20 %
+    method = [np.array([[1, 1, 1, 0, 1, 0, 0, 0, 0, 0]], float)]  # 40 %
+    found = gap_closed(method, low, teacher=0.6)
+    assert found is not None
+    assert found.mean == pytest.approx(0.5)
+    assert gap_closed(method, low, teacher=0.2) is None

@@ -1,0 +1,232 @@
+"""A whole experiment on small stores: it learns, resumes exactly, and skips what is done."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from stores import named, small_store
+
+from skeldistill import recipe
+from skeldistill.training import state, task, train
+from skeldistill.training.experiment import list_tasks, run
+from skeldistill.training.task import Task, perform
+
+SMALL = {"name": "STGCN", "width": 0.125}
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """A recipe on two small views that can be learned in seconds."""
+    high = named(36, "train") + named(12, "test", 36)
+    small_store(tmp_path / "high.arrow", high)
+    small_store(tmp_path / "low.arrow", high[6:] + [("alone", 1, "train")], seed=1)
+    return {
+        "name": "small",
+        "data": {
+            "high": {"store": str(tmp_path / "high.arrow")},
+            "low": {
+                "store": str(tmp_path / "low.arrow"),
+                "degradations": [{"name": "JointOcclusion", "probability": 0.3}],
+            },
+        },
+        "sampling": {"frames": 8},
+        "training": {"epochs": 4, "batch_size": 8, "warmup": 1, "learning_rate": 0.05},
+        "teacher": SMALL,
+        "student": SMALL,
+        "seeds": [0],
+    }
+
+
+def test_a_whole_experiment_gives_results_for_every_method(experiment, tmp_path):
+    experiment["methods"] = list(recipe.METHODS)
+    experiment["training"]["epochs"] = 2
+    parsed = recipe.parse(experiment)
+    results = run(parsed, tmp_path / "run")
+    assert [row["name"] for row in results["methods"]] == list(recipe.METHODS)
+    for row in results["methods"]:
+        assert 0 <= row["top1"]["mean"] <= row["top5"]["mean"] <= 100
+        assert np.sum(row["confusion"]) == 12
+        epochs = row["curves"][0]["epochs"]
+        assert [entry["epoch"] for entry in epochs] == [1, 2]
+        if row["kind"] == "distilled":
+            terms = set(epochs[0]["terms"]) - {"task"}
+            assert terms == set(epochs[0]["conflicts"])
+            assert terms
+    on_disk = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
+    assert on_disk["methods"] == json.loads(json.dumps(results["methods"]))
+    again = recipe.load(tmp_path / "run" / "recipe.yaml")
+    assert again == parsed
+    assert results["clips"][0]["said"].keys() == set(recipe.METHODS)
+
+
+def test_a_network_learns_what_can_be_learned(experiment, tmp_path):
+    experiment["training"] |= {"epochs": 12}
+    parsed = recipe.parse({**experiment, "methods": ["teacher"]})
+    results = run(parsed, tmp_path / "run")
+    assert results["methods"][0]["top1"]["mean"] > 80
+
+
+def only(experiment, method, root):
+    return Task(recipe=recipe.parse(experiment), root=root, method=method, fold=0, seed=0)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("method", ["low+augmentation", "SKD"])
+def test_an_interrupted_run_goes_on_exactly(experiment, tmp_path, method):
+    experiment["methods"] = ["teacher", method]
+    whole, broken = (
+        only(experiment, method, tmp_path / "a"),
+        only(experiment, method, tmp_path / "b"),
+    )
+    for one in (whole, broken):
+        for needed in one.needs:
+            perform(needed)
+    perform(whole)
+
+    def kill(step):
+        if step.epoch == 2 and step.step == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        perform(broken, kill)
+    assert not broken.done
+    assert (broken.folder / state.STATE).exists()
+    perform(broken)
+    for key in ("loss", "top1", "terms", "conflicts"):
+        mine = [entry[key] for entry in broken.measured()["history"]]
+        assert mine == [entry[key] for entry in whole.measured()["history"]]
+    np.testing.assert_array_equal(whole.said().logits, broken.said().logits)
+    assert not (broken.folder / state.STATE).exists()
+
+
+def test_a_state_cut_short_falls_back_to_the_one_before(experiment, tmp_path):
+    experiment["methods"] = ["teacher"]
+    one = only(experiment, "teacher", tmp_path / "a")
+
+    def kill(step):
+        if step.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        perform(one, kill)
+    newest = one.folder / state.STATE
+    newest.write_bytes(newest.read_bytes()[:1000])
+    perform(one)
+    whole = only(experiment, "teacher", tmp_path / "b")
+    perform(whole)
+    assert one.measured()["top1"] == whole.measured()["top1"]
+    np.testing.assert_array_equal(one.said().logits, whole.said().logits)
+
+
+def test_what_is_done_is_skipped_and_what_changed_is_not(experiment, tmp_path):
+    experiment["methods"] = ["teacher", "low"]
+    experiment["training"]["epochs"] = 1
+    run(recipe.parse(experiment), tmp_path / "run")
+    tasks = {one.method: one for one in list_tasks(recipe.parse(experiment), tmp_path / "run")}
+    before = {name: one.folder.joinpath("measured.json").stat() for name, one in tasks.items()}
+    run(recipe.parse(experiment), tmp_path / "run")
+    for name, one in tasks.items():
+        assert one.folder.joinpath("measured.json").stat() == before[name]
+    experiment["methods"] = {"teacher": None, "low": {"training": {"epochs": 2}}}
+    run(recipe.parse(experiment), tmp_path / "run")
+    assert tasks["teacher"].folder.joinpath("measured.json").stat() == before["teacher"]
+    assert len(tasks["low"].measured()["history"]) == 2
+
+
+def test_a_changed_teacher_makes_its_students_anew(experiment, tmp_path):
+    plain = only({**experiment, "methods": ["teacher", "KL"]}, "KL", tmp_path)
+    other = only(
+        {**experiment, "methods": {"teacher": {"training": {"epochs": 9}}, "KL": None}},
+        "KL",
+        tmp_path,
+    )
+    assert plain.fingerprint != other.fingerprint
+
+
+def test_a_state_of_another_recipe_is_not_gone_on_with(experiment, tmp_path):
+    experiment["methods"] = ["teacher"]
+    one = only(experiment, "teacher", tmp_path / "a")
+
+    def kill(step):
+        if step.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        perform(one, kill)
+    experiment["training"]["learning_rate"] = 0.01
+    other = only(experiment, "teacher", tmp_path / "a")
+    perform(other)
+    fresh = only(experiment, "teacher", tmp_path / "b")
+    perform(fresh)
+    np.testing.assert_array_equal(other.said().logits, fresh.said().logits)
+
+
+def test_a_loss_that_is_no_number_stops_with_one_line(experiment, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "learning_rate", lambda *_: 1e30)
+    experiment["methods"] = ["teacher"]
+    one = only(experiment, "teacher", tmp_path / "a")
+    with pytest.raises(ValueError, match="the loss is (nan|inf)"):
+        perform(one)
+    assert not (one.folder / task.NETWORK).exists()
+
+
+def test_the_learning_rate_warms_up_and_falls():
+    cosine = recipe.Training(epochs=10, warmup=2, learning_rate=1.0)
+    rates = [train.learning_rate(cosine, epoch / 2) for epoch in range(21)]
+    assert rates[2] == pytest.approx(0.5)
+    assert rates[4] == pytest.approx(1.0)
+    assert rates[20] == pytest.approx(0.0)
+    assert all(a >= b for a, b in zip(rates[4:], rates[5:], strict=False))
+    steps = recipe.Training(epochs=10, warmup=0, schedule="steps", milestones=(3, 6))
+    assert [round(train.learning_rate(steps, epoch), 6) for epoch in (0, 3, 7)] == [
+        0.1,
+        0.01,
+        0.001,
+    ]
+
+
+def test_mistakes_are_found_before_anything_is_trained(experiment, tmp_path):
+    for change, said in (
+        ({"student": {"name": "STGNC"}}, "did you mean 'STGCN'"),
+        ({"student": {"name": "STGCN", "widht": 1}}, "did you mean 'width'"),
+        ({"methods": {"teacher": None, "KL": {"losses": [{"name": "KLL"}]}}}, "'KL'"),
+        (
+            {"methods": {"teacher": None, "KL": {"losses": [{"name": "KL", "temp": 1}]}}},
+            "temperature",
+        ),
+        ({"methods": {"low": {"completion": "SlidingAverage"}}}, "SlidingWindowAverage"),
+        ({"data": {**experiment["data"], "folds": [{"train": "trian"}]}}, "train"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            run(recipe.parse({**experiment, **change}), tmp_path / "run")
+    assert not list((tmp_path / "run").glob("fold*/*/*/measured.json"))
+
+
+def test_the_same_seed_gives_the_same_network_and_another_does_not(experiment, tmp_path):
+    experiment["methods"] = ["teacher"]
+    experiment["training"]["epochs"] = 1
+    one = only(experiment, "teacher", tmp_path / "a")
+    same = only(experiment, "teacher", tmp_path / "b")
+    other = Task(recipe=one.recipe, root=tmp_path / "a", method="teacher", fold=0, seed=1)
+    for each in (one, same, other):
+        torch.manual_seed(int(each.seed) + 99)  # what came before must not matter
+        perform(each)
+    np.testing.assert_array_equal(one.said().logits, same.said().logits)
+    assert (one.said().logits != other.said().logits).any()
+
+
+@pytest.mark.slow
+def test_several_at_once_give_what_one_after_another_gives(experiment, tmp_path):
+    experiment["methods"] = ["teacher", "low", "KL"]
+    experiment["training"]["epochs"] = 1
+    parsed = recipe.parse(experiment)
+    one = run(parsed, tmp_path / "one")
+    two = run(parsed, tmp_path / "two", jobs=2)
+    for a, b in zip(one["methods"], two["methods"], strict=True):
+        assert a["confusion"] == b["confusion"]
+    shutil.rmtree(tmp_path / "two")
