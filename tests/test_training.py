@@ -183,7 +183,7 @@ def test_the_learning_rate_warms_up_and_falls():
     assert rates[20] == pytest.approx(0.0)
     assert all(a >= b for a, b in zip(rates[4:], rates[5:], strict=False))
     steps = recipe.Training(epochs=10, warmup=0, schedule="steps", milestones=(3, 6))
-    assert [round(train.learning_rate(steps, epoch), 6) for epoch in (0, 3, 7)] == [
+    assert [round(train.learning_rate(steps, epoch), 6) for epoch in (0.0, 3.0, 7.0)] == [
         0.1,
         0.01,
         0.001,

@@ -2,7 +2,6 @@
 
 import sys
 
-import click
 import typer
 
 from skeldistill import __version__
@@ -45,15 +44,18 @@ def main() -> None:
     """Run the command line; exit 0 if all went well, 1 or 2 with one line if not, 130 on Ctrl-C."""
     try:
         code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         typer.echo("stopped; the same command goes on where it left off", err=True)
         sys.exit(130)
     except (OSError, ValueError) as error:
         typer.echo(f"skeldistill: {one_line(error)}", err=True)
         sys.exit(1)
+    except Exception as error:
+        # A wrong word on the command line; its class is click's or, in newer typers, their own.
+        if not hasattr(error, "show"):
+            raise
+        error.show()  # type: ignore[attr-defined]
+        sys.exit(getattr(error, "exit_code", 2))
     sys.exit(code if isinstance(code, int) else 0)
 
 

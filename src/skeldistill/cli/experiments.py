@@ -54,7 +54,9 @@ def run(
     console = Console(stderr=True)
     results = experiment.run(loaded, root, jobs=jobs, command=_command(), console=console)
     page.write(results, root / "report.html")
-    Console().print(tables.as_text(results))
+    wide = Console()
+    wide.width = max(wide.width, 120)  # a narrow terminal wraps lines, but loses no column
+    wide.print(tables.as_text(results))
     for comparison in results["comparisons"]:
         typer.echo(comparison["sentence"])
     typer.echo(f"results: {root / 'results.json'}")

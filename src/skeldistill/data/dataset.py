@@ -122,7 +122,7 @@ class Side:
 
     def _degraded(self, rows: np.ndarray, seed: int, epoch: int) -> "_Joined":
         worse = []
-        for row in rows:
+        for row in rows.tolist():
             clip = self.store.clip(row)
             rng = clip_rng(seed, clip.id, epoch)
             arrays = apply(

@@ -114,9 +114,9 @@ def _asked(teacher: Network, high: Examples, batch_size: int = 64) -> dict[str, 
     every = torch.cat(labels)
     logits = torch.stack([torch.cat(one) for one in occluded])
     return {
-        "misclassified": count_misclassified(logits, every, teacher.classes).float(),
-        "parts": torch.cat(parts).float().contiguous(),
-        "whole": torch.cat(whole).float().contiguous(),
+        "misclassified": count_misclassified(logits, every, teacher.classes).contiguous(),
+        "parts": torch.cat(parts).contiguous(),
+        "whole": torch.cat(whole).contiguous(),
         "labels": every,
     }
 

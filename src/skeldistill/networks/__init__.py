@@ -1,6 +1,6 @@
 """The shelf of networks: one file a network.
 
-Every network takes joints ``(n, m, t, v, c)`` and returns a `Prediction`; its contract is `Network`.
+Every network takes joints ``(n, m, t, v, c)`` and returns a `Prediction`; see `Network`.
 """
 
 from skeldistill.networks.network import Network

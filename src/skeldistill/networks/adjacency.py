@@ -68,6 +68,19 @@ def spatial(layout: Layout, max_hop: int = 1) -> Float32[np.ndarray, "k v v"]:
     return np.stack(matrices).astype(np.float32)
 
 
+def directed(layout: Layout) -> Float32[np.ndarray, "k v v"]:
+    """The joint itself; what a joint takes from its parent; what it takes from its children.
+
+    How 2s-AGCN and what came after it divide neighbours (Shi et al. 2019): by the direction of
+    the bone. Each direction is normalised by column on its own.
+    """
+    from_parent = np.zeros((layout.num_joints, layout.num_joints))
+    for child, parent in layout.bone_indices:
+        from_parent[parent, child] = 1
+    itself = np.eye(layout.num_joints)
+    return np.stack([itself, normalised(from_parent), normalised(from_parent.T)]).astype(np.float32)
+
+
 PARTITIONS = {"distance": distance, "spatial": spatial, "uniform": uniform}
 
 

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -47,7 +47,7 @@ class Network(nn.Module):
         names = inspect.signature(type(self)).parameters
         return {name: getattr(self, name) for name in names if name != "layout"}
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> "Network":
         """Switch to training; a child with only frozen weights stays in evaluation mode.
 
         Otherwise the statistics of its normalisation would drift although it is frozen.

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from skeldistill.readers.ctrgcn_npz import CTRGCNNpz
+from skeldistill.readers.jhmdb import JHMDB
 from skeldistill.readers.kinetics_skeleton import KineticsSkeleton
 from skeldistill.readers.ntu import NTU
 from skeldistill.readers.nw_ucla import NWUCLA
@@ -10,10 +12,15 @@ from skeldistill.readers.openpose import OpenPose
 from skeldistill.readers.penn import Penn
 from skeldistill.readers.pyskl import PYSKL
 from skeldistill.readers.reader import Reader, Source
+from skeldistill.readers.stgcn_npy import STGCNNpy
 from skeldistill.readers.synthetic import Synthetic
+from skeldistill.readers.sysu import SYSU
+from skeldistill.readers.utd_mhad import UTDMHAD
 from skeldistill.shelf import build, pick
 
 SHELF: dict[str, type[Reader]] = {
+    "ctrgcn_npz": CTRGCNNpz,
+    "jhmdb": JHMDB,
     "kinetics_skeleton": KineticsSkeleton,
     "ntu": NTU,
     "nw_ucla": NWUCLA,
@@ -21,7 +28,10 @@ SHELF: dict[str, type[Reader]] = {
     "openpose": OpenPose,
     "penn": Penn,
     "pyskl": PYSKL,
+    "stgcn_npy": STGCNNpy,
     "synthetic": Synthetic,
+    "sysu": SYSU,
+    "utd_mhad": UTDMHAD,
 }
 
 
@@ -35,15 +45,20 @@ def find(name: str, **options: Any) -> Reader:
 
 
 __all__ = [
+    "JHMDB",
     "NTU",
     "NWUCLA",
     "PYSKL",
     "SHELF",
+    "SYSU",
+    "UTDMHAD",
+    "CTRGCNNpz",
     "KineticsSkeleton",
     "OpenPifPaf",
     "OpenPose",
     "Penn",
     "Reader",
+    "STGCNNpy",
     "Source",
     "find",
 ]

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from skeldistill import __version__, checkpoint, cost
+from skeldistill.data.store import Store
 from skeldistill.data.views import open_views
+from skeldistill.distillation.knowledge import ask
 from skeldistill.recipe import Recipe
 from skeldistill.training.machine import machine
 from skeldistill.training.samples import sample_clips
 from skeldistill.training.statistics import compare, gap_closed, over_runs
-from skeldistill.training.task import NETWORK, Task, number_of_classes
+from skeldistill.training.task import NETWORK, Task, number_of_classes, teacher_examples
 
 INTERVALS = (
     "Accuracies: Student's t over all folds and seeds. Comparisons and the share of the gap: "
@@ -38,6 +40,9 @@ def gather(
     for name, mine in by_method.items():
         row = _row(recipe, name, mine)
         row["gap_closed"] = None
+        matrix = _part_matrix(recipe, mine[0], high, low)
+        if matrix is not None:
+            row["part_matrix"] = matrix
         if teacher and plain and recipe.methods[name].view == "low" and name != plain:
             closed = gap_closed(rights[name], rights[plain], _mean_accuracy(by_method[teacher]))
             row["gap_closed"] = asdict(closed) if closed else None
@@ -133,6 +138,17 @@ def describe(recipe: Recipe, name: str) -> str:
     if method.start_from:
         words.append(f"starting from {method.start_from}")
     return ", ".join(words)
+
+
+def _part_matrix(recipe: Recipe, task: Task, high: Store, low: Store) -> list[list[float]] | None:
+    """E of PLKD eq. 12 as the method's first teacher has it, for methods that use it."""
+    method = recipe.methods[task.method]
+    if not any(term.name == "PartContrastive" for term in method.losses):
+        return None
+    taught_by = task.sibling(method.teacher)
+    teacher, _ = checkpoint.load(taught_by.folder / NETWORK)
+    known = ask(teacher, teacher_examples(taught_by, high, low), taught_by.folder)
+    return known["misclassified"].tolist()
 
 
 def _accuracy(values: list[float]) -> dict[str, Any]:

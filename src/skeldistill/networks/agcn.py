@@ -1,0 +1,207 @@
+"""2s-AGCN (Shi, Zhang, Cheng and Lu, CVPR 2019): one of its two streams."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skeldistill.layouts import Layout
+from skeldistill.networks.adjacency import directed
+from skeldistill.networks.network import Network, renamed
+from skeldistill.prediction import Prediction, presence
+
+BLOCKS = ((64, 1),) * 4 + ((128, 2),) + ((128, 1),) * 2 + ((256, 2),) + ((256, 1),) * 2
+"""(channels, stride in time) of the ten blocks."""
+
+
+class AGCN(Network):
+    """AGCN: the graph is the skeleton, plus what is learned, plus what each clip's joints suggest.
+
+    Equal to the authors' network, whose weights it loads. Which of their two streams it is
+    depends on what it is shown (the recipe's ``sampling.stream``: joint or bone); the scores of
+    two such networks are added in evaluation. Pooling is theirs: the mean over frames and joints,
+    then over persons, absent ones included.
+
+    Args:
+        layout: the joints and bones.
+        classes: how many actions.
+        persons: how many persons of a clip it sees; each has its own input normalisation.
+        channels: input channels of a joint.
+        width: factor of the channels 64, 128 and 256, rounded to multiples of 8.
+    """
+
+    temporal_stride = 4
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        classes: int,
+        persons: int = 2,
+        channels: int = 3,
+        width: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
+        self.width = width
+        if min(classes, persons, channels) < 1 or not width > 0:
+            raise ValueError(
+                f"classes, persons, channels and width must be positive, got {classes}, {persons}, "
+                f"{channels} and {width}"
+            )
+        self.register_buffer("adjacency", torch.from_numpy(directed(layout)))
+        self.normalisation = nn.BatchNorm1d(persons * layout.num_joints * channels)
+        blocks: list[Block] = []
+        for full, stride in BLOCKS:
+            channels_in = blocks[-1].channels if blocks else channels
+            channels_out = max(8, 8 * round(full * width / 8))
+            blocks.append(
+                Block(
+                    channels_in,
+                    channels_out,
+                    stride=stride,
+                    joints=layout.num_joints,
+                    residual=bool(blocks),
+                )
+            )
+        self.blocks = nn.ModuleList(blocks)
+        self.feature_channels = blocks[-1].channels
+        self.classifier = nn.Linear(self.feature_channels, classes)
+        nn.init.normal_(self.classifier.weight, 0.0, math.sqrt(2 / classes))
+
+    adjacency: Tensor
+
+    def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
+        """Recognise a batch of clips."""
+        self.check(joints)
+        n, m, t, v, c = joints.shape
+        x = self.normalisation(joints.permute(0, 2, 1, 3, 4).reshape(n * t, m * v * c))
+        x = x.view(n, t, m, v, c).transpose(1, 2).reshape(n * m, t, v, c).permute(0, 3, 1, 2)
+        for block in self.blocks:
+            x = block(x, self.adjacency)
+        pooled = x.mean(dim=(2, 3)).view(n, m, -1).mean(dim=1)
+        return Prediction(
+            logits=self.classifier(pooled),
+            features=x.unflatten(0, (n, m)),
+            present=presence(joints, x.shape[2]),
+        )
+
+    def official_names(self) -> dict[str, str]:
+        """The names of lshiwjx/2s-AGCN."""
+        modules = {"graph.A": "adjacency", "data_bn": "normalisation", "fc": "classifier"}
+        for i in range(len(self.blocks)):
+            official, own = f"l{i + 1}", f"blocks.{i}"
+            modules |= {
+                f"{official}.gcn1.PA": f"{own}.graph.learned",
+                f"{official}.gcn1.conv_a": f"{own}.graph.queries",
+                f"{official}.gcn1.conv_b": f"{own}.graph.keys",
+                f"{official}.gcn1.conv_d": f"{own}.graph.values",
+                f"{official}.gcn1.bn": f"{own}.graph.normalisation",
+                f"{official}.gcn1.down": f"{own}.graph.residual",
+                f"{official}.tcn1.conv": f"{own}.temporal.0",
+                f"{official}.tcn1.bn": f"{own}.temporal.1",
+                f"{official}.residual.conv": f"{own}.residual.0",
+                f"{official}.residual.bn": f"{own}.residual.1",
+            }
+        return renamed(self.state_dict(), modules)
+
+
+class Block(nn.Module):
+    """Adaptive graph convolution over joints, then convolution over nine frames."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, *, stride: int, joints: int, residual: bool
+    ) -> None:
+        super().__init__()
+        self.channels = channels_out
+        self.graph = AdaptiveGraphConvolution(channels_in, channels_out, joints)
+        self.temporal = convolution(channels_out, channels_out, frames=9, stride=stride)
+        self.residual: nn.Module | None = None
+        if residual and stride == 1 and channels_in == channels_out:
+            self.residual = nn.Identity()
+        elif residual:
+            self.residual = convolution(channels_in, channels_out, stride=stride)
+
+    def forward(
+        self, x: Float[Tensor, "b c t v"], adjacency: Float[Tensor, "k v v"]
+    ) -> Float[Tensor, "b d s v"]:
+        """One block; a stride of 2 halves the frames."""
+        y = self.temporal(self.graph(x, adjacency))
+        return functional.relu(y if self.residual is None else y + self.residual(x))
+
+
+class AdaptiveGraphConvolution(nn.Module):
+    """A graph for each person of each clip (eq. 3).
+
+    ``out = relu(BN(sum_k W_k x (A_k + B_k + C_k)) + residual(x))``, where A is the skeleton, B is
+    learned (the authors' code calls it PA) and C compares the joints of the person, eq. (2):
+    ``C_k[v, w] = softmax_v(theta_k(x)[v] . phi_k(x)[w] / (c' t))``.
+    """
+
+    partitions = 3
+
+    def __init__(self, channels_in: int, channels_out: int, joints: int) -> None:
+        super().__init__()
+        self.learned = nn.Parameter(torch.full((self.partitions, joints, joints), 1e-6))
+        self.queries = self._for_each_partition(channels_in, channels_out // 4)
+        self.keys = self._for_each_partition(channels_in, channels_out // 4)
+        self.values = self._for_each_partition(channels_in, channels_out)
+        self.normalisation = nn.BatchNorm2d(channels_out)
+        self.residual: nn.Module = nn.Identity()
+        if channels_in != channels_out:
+            self.residual = convolution(channels_in, channels_out)
+        for layer in (*self.queries, *self.keys):
+            fan_out(layer)
+        for layer in self.values:
+            nn.init.normal_(layer.weight, 0.0, math.sqrt(2 / (layer.weight.numel() * 3)))
+            nn.init.zeros_(layer.bias)
+        nn.init.constant_(self.normalisation.weight, 1e-6)
+
+    def forward(
+        self, x: Float[Tensor, "b c t v"], adjacency: Float[Tensor, "k v v"]
+    ) -> Float[Tensor, "b d t v"]:
+        """Gather from the neighbours, then mix channels."""
+        b, c, t, v = x.shape
+        gather = adjacency + self.learned + self.similarity(x)
+        gather = gather.permute(0, 3, 1, 2).reshape(b, 1, -1, v)  # rows (w, k)
+        gathered = (gather @ x.permute(0, 2, 3, 1)).view(b, t, v, -1)  # channels (k, c)
+        # One product for all partitions; their biases add the same to every joint.
+        weight = torch.cat([layer.weight for layer in self.values], dim=1)
+        bias = torch.stack([layer.bias for layer in self.values]).sum(dim=0)
+        y = functional.conv2d(gathered.permute(0, 3, 1, 2), weight, bias)
+        return functional.relu(self.normalisation(y) + self.residual(x))
+
+    def similarity(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b k v v"]:
+        """How much joint w should take from joint v: eq. (2), over all frames of the person."""
+        b, _, t, v = x.shape
+        layers = [*self.queries, *self.keys]
+        weight = torch.cat([layer.weight for layer in layers])
+        bias = torch.cat([layer.bias for layer in layers])
+        embedded = functional.conv2d(x, weight, bias).permute(0, 2, 3, 1)
+        embedded = embedded.reshape(b, t, v, 2, self.partitions, -1).permute(3, 0, 4, 2, 1, 5)
+        theta, phi = embedded.flatten(4)  # (b, k, v, t c')
+        return torch.softmax(theta @ phi.transpose(2, 3) / theta.shape[-1], dim=2)
+
+    def _for_each_partition(self, channels_in: int, channels_out: int) -> nn.ModuleList:
+        return nn.ModuleList(
+            nn.Conv2d(channels_in, channels_out, 1) for _ in range(self.partitions)
+        )
+
+
+def convolution(
+    channels_in: int, channels_out: int, *, frames: int = 1, stride: int = 1
+) -> nn.Sequential:
+    """A convolution over frames with its normalisation."""
+    layer = nn.Conv2d(channels_in, channels_out, (frames, 1), (stride, 1), (frames // 2, 0))
+    fan_out(layer)
+    return nn.Sequential(layer, nn.BatchNorm2d(channels_out))
+
+
+def fan_out(layer: nn.Module) -> None:
+    """Draw weights that keep the size of gradients (He et al. 2015); biases are 0."""
+    assert isinstance(layer, nn.Conv2d)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

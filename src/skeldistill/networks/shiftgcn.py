@@ -1,0 +1,307 @@
+"""Shift-GCN (Cheng et al., CVPR 2020): joints and frames are mixed by moving channels about.
+
+Moving costs no multiplication. In space every channel goes round the joints by its own number of
+places; in time every channel moves by its own learned, fractional number of frames.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skeldistill.layouts import Layout
+from skeldistill.networks.network import Network, renamed
+from skeldistill.prediction import Prediction, presence
+
+BLOCKS = ((64, 1),) * 4 + ((128, 2),) + ((128, 1),) * 2 + ((256, 2),) + ((256, 1),) * 2
+"""(channels, stride in time) of the ten blocks."""
+
+
+class ShiftGCN(Network):
+    """Shift-GCN: ten blocks of spatial shift and temporal shift around plain matrix products.
+
+    Equal to the authors' network, whose weights it loads; bones are not used at all. Both shifts
+    are ordinary tensor operations, so it runs on any device. Pooling is the authors': the mean
+    over frames and joints, then over persons.
+
+    Args:
+        layout: the joints.
+        classes: how many actions.
+        persons: how many persons of a clip it sees.
+        channels: input channels of a joint.
+        width: factor of the channels 64, 128 and 256, rounded to multiples of 8.
+        official_gradient: learn the temporal shifts by the sign of their gradient, as the
+            authors' code does (see `SignedGradient`), instead of by the gradient itself.
+
+    Raises:
+        ValueError: (forward) the number of frames is no multiple of 4.
+    """
+
+    temporal_stride = 4
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        classes: int,
+        persons: int = 2,
+        channels: int = 3,
+        width: float = 1.0,
+        official_gradient: bool = False,
+    ) -> None:
+        super().__init__()
+        self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
+        self.width, self.official_gradient = width, official_gradient
+        if min(classes, persons, channels) < 1 or not width > 0:
+            raise ValueError(
+                f"classes, persons, channels and width must be positive, got {classes}, {persons}, "
+                f"{channels} and {width}"
+            )
+        self.normalisation = nn.BatchNorm1d(persons * layout.num_joints * channels)
+        blocks: list[Block] = []
+        for full, stride in BLOCKS:
+            blocks.append(
+                Block(
+                    blocks[-1].channels if blocks else channels,
+                    max(8, 8 * round(full * width / 8)),
+                    layout.num_joints,
+                    stride=stride,
+                    residual=bool(blocks),
+                    official_gradient=official_gradient,
+                )
+            )
+        self.blocks = nn.ModuleList(blocks)
+        self.feature_channels = blocks[-1].channels
+        self.classifier = nn.Linear(self.feature_channels, classes)
+        self._initialise()
+
+    def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
+        """Recognise a batch of clips."""
+        self.check(joints)
+        n, m, t, v, c = joints.shape
+        if t % self.temporal_stride:
+            raise ValueError(f"ShiftGCN needs a multiple of 4 frames, got {t}; sample or pad them")
+        x = self.normalisation(joints.transpose(1, 2).reshape(n * t, m * v * c))
+        x = x.view(n, t, m, v, c).transpose(1, 2).reshape(n * m, t, v, c).permute(0, 3, 1, 2)
+        reach = self._reach()
+        for block in self.blocks:
+            x = block(x, reach)
+        pooled = x.mean(dim=(2, 3)).view(n, m, -1).mean(dim=1)
+        return Prediction(
+            logits=self.classifier(pooled),
+            features=x.unflatten(0, (n, m)),
+            present=presence(joints, x.shape[2]),
+        )
+
+    def official_names(self) -> dict[str, str]:
+        """The names of kchengiva/Shift-GCN."""
+        modules = {"data_bn": "normalisation", "fc": "classifier"}
+        for i in range(len(self.blocks)):
+            official, own = f"l{i + 1}", f"blocks.{i}"
+            modules |= {
+                f"{official}.gcn1.Linear_weight": f"{own}.spatial.weight",
+                f"{official}.gcn1.Linear_bias": f"{own}.spatial.bias",
+                f"{official}.gcn1.Feature_Mask": f"{own}.spatial.mask",
+                f"{official}.gcn1.shift_in": f"{own}.spatial.shift_in",
+                f"{official}.gcn1.shift_out": f"{own}.spatial.shift_out",
+                f"{official}.gcn1.bn": f"{own}.spatial.normalisation",
+                f"{official}.gcn1.down": f"{own}.spatial.residual",
+                f"{official}.tcn1.bn": f"{own}.temporal.normalisation_in",
+                f"{official}.tcn1.bn2": f"{own}.temporal.normalisation_out",
+                f"{official}.tcn1.temporal_linear": f"{own}.temporal.convolution",
+                f"{official}.residual.conv": f"{own}.residual.0",
+                f"{official}.residual.bn": f"{own}.residual.1",
+            }
+            for side in ("shift_in", "shift_out"):
+                modules[f"{official}.tcn1.{side}.ypos"] = f"{own}.temporal.{side}.position"
+                modules[f"{official}.tcn1.{side}.xpos"] = f"{own}.temporal.{side}.across_joints"
+        return renamed(self.state_dict(), modules)
+
+    def _reach(self) -> int | None:
+        """Frames that the farthest shift needs on either side; None where values are not known."""
+        if torch.compiler.is_compiling():
+            return None
+        positions = [m.position.detach() for m in self.modules() if isinstance(m, TemporalShift)]
+        return math.ceil(torch.cat(positions).abs().max().item() + 0.5)  # all in one transfer
+
+    def _initialise(self) -> None:
+        """As the authors do; shifts and masks start as their own modules say."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
+        nn.init.normal_(self.classifier.weight, 0.0, math.sqrt(2 / self.classes))
+
+
+class Block(nn.Module):
+    """Mix joints, mix frames, and what came in added."""
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        joints: int,
+        *,
+        stride: int,
+        residual: bool,
+        official_gradient: bool,
+    ) -> None:
+        super().__init__()
+        self.channels = channels_out
+        self.spatial = SpatialUnit(channels_in, channels_out, joints)
+        self.temporal = TemporalUnit(channels_out, stride, official_gradient)
+        self.residual: nn.Module | None = None
+        if residual and stride == 1 and channels_in == channels_out:
+            self.residual = nn.Identity()
+        elif residual:
+            self.residual = _projection(channels_in, channels_out, stride)
+
+    def forward(self, x: Float[Tensor, "b c t v"], reach: int | None) -> Float[Tensor, "b d s v"]:
+        """One block; a stride of 2 halves the frames."""
+        y = self.temporal(self.spatial(x), reach)
+        return functional.relu(y if self.residual is None else y + self.residual(x))
+
+
+class SpatialUnit(nn.Module):
+    """Non-local spatial shift (section 3.2): shift, weigh, multiply, shift back.
+
+    Joint i takes channel j from joint i + j, going round; so one product sees all joints.
+    """
+
+    shift_in: Int[Tensor, " vc"]
+    shift_out: Int[Tensor, " vd"]
+
+    def __init__(self, channels_in: int, channels_out: int, joints: int) -> None:
+        super().__init__()
+        # In the state, since official files hold them; weights trained with others need others.
+        self.register_buffer("shift_in", round_the_joints(joints, channels_in, 1))
+        self.register_buffer("shift_out", round_the_joints(joints, channels_out, -1))
+        self.mask = nn.Parameter(torch.zeros(joints, channels_in))
+        self.weight = nn.Parameter(torch.randn(channels_in, channels_out) / channels_out**0.5)
+        self.bias = nn.Parameter(torch.zeros(channels_out))
+        self.normalisation = nn.BatchNorm1d(joints * channels_out)
+        self.residual: nn.Module = nn.Identity()
+        if channels_in != channels_out:
+            self.residual = _projection(channels_in, channels_out)
+
+    def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d t v"]:
+        """Mix joints and channels of every frame."""
+        b, c, t, v = x.shape
+        y = x.permute(0, 2, 3, 1).reshape(b * t, v * c).index_select(1, self.shift_in)
+        y = y * (torch.tanh(self.mask) + 1).flatten()
+        y = torch.addmm(self.bias, y.view(b * t * v, c), self.weight)
+        y = self.normalisation(y.view(b * t, -1).index_select(1, self.shift_out))
+        return functional.relu(y.view(b, t, v, -1).permute(0, 3, 1, 2) + self.residual(x))
+
+
+class TemporalUnit(nn.Module):
+    """Adaptive temporal shift (section 3.3) before and after a product over channels."""
+
+    def __init__(self, channels: int, stride: int, official_gradient: bool) -> None:
+        super().__init__()
+        self.normalisation_in = nn.BatchNorm2d(channels)
+        self.shift_in = TemporalShift(channels, 1, official_gradient)
+        self.convolution = nn.Conv2d(channels, channels, 1)
+        self.shift_out = TemporalShift(channels, stride, official_gradient)
+        self.normalisation_out = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Float[Tensor, "b c t v"], reach: int | None) -> Float[Tensor, "b c s v"]:
+        """Mix frames and channels of every joint."""
+        y = self.shift_in(self.normalisation_in(x), reach)
+        y = self.shift_out(functional.relu(self.convolution(y)), reach)
+        return self.normalisation_out(y)
+
+
+class TemporalShift(nn.Module):
+    """Every channel is seen a learned number of frames later (eq. 6), linear between frames."""
+
+    across_joints: Float[Tensor, " c"]
+
+    def __init__(self, channels: int, stride: int, official_gradient: bool) -> None:
+        super().__init__()
+        self.stride, self.official_gradient = stride, official_gradient
+        self.position = nn.Parameter(torch.empty(channels).uniform_(-1, 1))
+        # Official files hold a shift across joints as well, which is 0 and never learned.
+        self.register_buffer("across_joints", torch.zeros(channels))
+
+    def forward(self, x: Float[Tensor, "b c t v"], reach: int | None) -> Float[Tensor, "b c s v"]:
+        """Shift by convolution, or by gathering where `reach` is not known (in an export)."""
+        position = self.position
+        if self.official_gradient:
+            position = SignedGradient.apply(position)
+        if self.stride > 1:
+            position = position + 0.5  # the middle of the two frames that become one
+        if reach is None:
+            return shifted_by_gathering(x, position, self.stride)
+        return shifted_by_convolution(x, position, self.stride, reach)
+
+
+class SignedGradient(torch.autograd.Function):
+    """The same positions, learned as in the authors' code: by steps of equal length.
+
+    Their gradient is replaced by 0.01 times its sign, and by 0.0001 where it is 0.
+    """
+
+    @staticmethod
+    def forward(ctx: object, position: Tensor) -> Tensor:
+        """Change nothing."""
+        return position.view_as(position)
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> Tensor:
+        """Keep the sign alone."""
+        (gradient,) = gradients
+        return torch.where(gradient == 0, 1e-4, 0.01 * gradient.sign())
+
+
+def shifted_by_convolution(
+    x: Float[Tensor, "b c t v"], position: Float[Tensor, " c"], stride: int, reach: int
+) -> Float[Tensor, "b c s v"]:
+    """Frame ``h * stride + position[c]`` of every channel, 0 outside the clip.
+
+    Linear interpolation is a convolution of each channel with a hat of width 2 around its
+    position: by far the fastest form on CPUs, and its gradient is that of the interpolation.
+
+    Args:
+        x: maps, fastest with channels last in memory.
+        position: how many frames later each channel is seen.
+        stride: every which frame is kept.
+        reach: at least the largest ``|position|``.
+    """
+    taps = torch.arange(-reach, reach + 1, device=x.device, dtype=position.dtype)
+    hats = (1 - (taps - position[:, None]).abs()).clamp(min=0)
+    return functional.conv2d(
+        x, hats[:, None, :, None], stride=(stride, 1), padding=(reach, 0), groups=x.shape[1]
+    )
+
+
+def shifted_by_gathering(
+    x: Float[Tensor, "b c t v"], position: Float[Tensor, " c"], stride: int
+) -> Float[Tensor, "b c s v"]:
+    """The same for positions of any size, whose values need not be known beforehand."""
+    b, c, t, v = x.shape
+    first = torch.arange(0, t, stride, device=x.device)[:, None] + position.floor().long()
+    share = position - position.floor()
+
+    def frame(number: Int[Tensor, "s c"]) -> Float[Tensor, "b c s v"]:
+        inside = (number >= 0) & (number < t)
+        index = number.clamp(0, t - 1).t()[None, :, :, None].expand(b, -1, -1, v)
+        return x.gather(2, index) * inside.t()[:, :, None]
+
+    share = share[:, None, None]
+    return frame(first) * (1 - share) + frame(first + 1) * share
+
+
+def round_the_joints(joints: int, channels: int, step: int) -> Int[Tensor, " vc"]:
+    """Where each (joint, channel) place takes its value from, ``step * channel`` joints on."""
+    place = torch.arange(joints * channels)
+    return (place + step * channels * (place % channels)) % (joints * channels)
+
+
+def _projection(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), nn.BatchNorm2d(channels_out)
+    )

@@ -1,0 +1,172 @@
+"""The command line from end to end: what a user types, what it says, and how it fails."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+from stores import named, small_store
+
+from skeldistill.cli import main
+
+RECIPE = {
+    "name": "small",
+    "data": {
+        "high": {"reader": "synthetic", "options": {"clips": 96, "view": "high"}},
+        "low": {"reader": "synthetic", "options": {"clips": 96, "view": "low"}},
+    },
+    "sampling": {"frames": 8},
+    "training": {"epochs": 1, "batch_size": 16, "warmup": 0},
+    "teacher": {"name": "STGCN", "width": 0.125},
+    "student": {"name": "STGCN", "width": 0.125},
+    "seeds": [0],
+}
+
+
+@pytest.fixture
+def skeldistill(monkeypatch, capsys, tmp_path):
+    """Runs a command line in an empty folder: its exit status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["skeldistill", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        said = capsys.readouterr()
+        return stopped.value.code or 0, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def recipe_file(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(RECIPE), encoding="utf-8")
+    return path
+
+
+def test_the_main_job_from_recipe_to_report(skeldistill, recipe_file, tmp_path):
+    code, out, err = skeldistill("run", recipe_file, "--set", "methods=[teacher, low, SKD, PLKD]")
+    assert code == 0, err
+    for name in ("teacher", "low", "SKD", "PLKD"):
+        assert name in out
+    page = (tmp_path / "runs" / "small" / "report.html").read_text(encoding="utf-8")
+    assert "jumping" in page
+    results = json.loads((tmp_path / "runs/small/results.json").read_text(encoding="utf-8"))
+    assert len(results["methods"]) == 4
+    assert results["methods"][3]["part_matrix"]
+
+    code, out, _ = skeldistill("report", "runs/small")
+    assert code == 0
+    assert "top1_mean" in (tmp_path / "runs/small/table.csv").read_text(encoding="utf-8")
+
+    code, out, _ = skeldistill("part-matrix", "runs/small", "--out", "parts.png")
+    assert code == 0
+    assert "left arm" in out
+    assert (tmp_path / "parts.png").read_bytes().startswith(b"\x89PNG")
+
+    low = next((tmp_path / "runs/small/views").glob("low-*.arrow"))
+    network = tmp_path / "runs/small/fold0/SKD/seed0/network.safetensors"
+    code, out, _ = skeldistill("evaluate", network, low, "--split", "test", "--out", "said.csv")
+    assert code == 0
+    assert f"{results['methods'][2]['top1']['mean']:.2f}" in out
+    lines = (tmp_path / "said.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + sum(map(sum, results["methods"][2]["confusion"]))
+
+
+def test_one_method_alone(skeldistill, recipe_file):
+    code, out, err = skeldistill("train", recipe_file, "--method", "low")
+    assert code == 0, err
+    assert "top-1" in out
+    code, out, err = skeldistill("distill", recipe_file)
+    assert code == 0, err
+    assert "SKD: top-1" in out
+    code, _, err = skeldistill("distill", recipe_file, "--method", "low")
+    assert code == 1
+    assert "use `skeldistill train`" in err
+
+
+def test_data_in_looked_at_and_checked(skeldistill, tmp_path):
+    code, out, _ = skeldistill(
+        "data", "import", "synthetic", "-", "low.arrow", "--option", "clips=64",
+        "--option", "view=low",
+    )  # fmt: skip
+    assert code == 0
+    assert "64 clips" in out
+    code, out, _ = skeldistill("data", "info", "low.arrow")
+    assert code == 0
+    assert "coco17" in out
+    code, out, _ = skeldistill("data", "check", "low.arrow")
+    assert "errors" in out
+    skeldistill("data", "import", "synthetic", "-", "high.arrow", "--option", "clips=64")
+    code, out, _ = skeldistill("data", "show", "low.arrow", "--pair", "high.arrow", "--clips", 3)
+    assert code == 0
+    assert (tmp_path / "clips.html").read_text(encoding="utf-8").count('class="clip"') == 3
+
+
+def test_what_there_is(skeldistill):
+    assert "mediapipe33" in skeldistill("layouts")[1]
+    assert "JointOcclusion" in skeldistill("parts")[1]
+    assert "properties" in json.loads(skeldistill("schema")[1])
+    code, out, _ = skeldistill("cost", "STGCN", "--frames", 16, "--persons", 1)
+    assert code == 0
+    assert "STGCN" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "nowhere.yaml"], "nowhere.yaml: No such file"),
+        (["run", "recipe.yaml", "--set", "training.epoch=3"], "did you mean 'epochs'?"),
+        (["run", "recipe.yaml", "--set", "student.name=STCGN"], "did you mean 'STGCN'?"),
+        (["run", "recipe.yaml", "--set", "data.high.store=gone.arrow"], "either a store"),
+        (["run", "recipe.yaml", "--set", "data.folds=[{train: trian}]"], "trian"),
+        (["run", "recipe.yaml", "--methods", "lo"], "did you mean 'low'?"),
+        (["run", "recipe.yaml", "--seeds", "x"], "whole numbers"),
+        (["train", "recipe.yaml", "--fold", "3"], "no fold 3"),
+        (["data", "info", "recipe.yaml"], "recipe.yaml"),
+        (["data", "info", "gone.arrow"], "gone.arrow"),
+        (["data", "import", "pysk", "a.pkl", "b.arrow"], "did you mean 'pyskl'?"),
+        (["data", "import", "pyskl", "a.pkl", "b.arrow"], "a.pkl"),
+        (["data", "import", "penn", ".", "b.arrow", "--option", "hide=1"], "no option"),
+        (["evaluate", "recipe.yaml", "gone.arrow"], "recipe.yaml"),
+        (["report", "."], "results.json"),
+        (["cost", "STGCN", "--layout", "coco18"], "did you mean 'coco17'?"),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_status(skeldistill, recipe_file, tmp_path, words, said):
+    before = {path.name for path in tmp_path.rglob("*.arrow")}
+    code, _, err = skeldistill(*words)
+    assert code == 1
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+    assert {path.name for path in tmp_path.glob("*.arrow")} == before
+
+
+def test_wrong_words_on_the_command_line_are_explained(skeldistill):
+    code, _, err = skeldistill("rum")
+    assert code == 2
+    assert "rum" in err
+
+
+def test_evaluating_on_another_layout_says_which(skeldistill, recipe_file, tmp_path):
+    skeldistill("train", recipe_file)
+    small_store(tmp_path / "penn.arrow", named(4, "test"))
+    network = tmp_path / "runs/small/fold0/teacher/seed0/network.safetensors"
+    code, _, err = skeldistill("evaluate", network, tmp_path / "penn.arrow")
+    assert code == 1
+    assert "coco17" in err
+    assert "penn13" in err
+
+
+def test_help_comes_without_loading_torch():
+    code = (
+        "import sys; sys.argv = ['skeldistill', '--help']\n"
+        "from skeldistill.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: print('torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "run" in done.stdout
+    assert done.stderr.strip() == "False"

@@ -1,0 +1,295 @@
+"""Readers against files that were written by hand, and against real ones where there are any."""
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from format_files import FRAMES, WRITERS, body
+from scipy.io import loadmat, savemat
+
+from skeldistill import readers
+from skeldistill.clip import UNLABELLED, Clip
+
+every_format = pytest.mark.parametrize("name", WRITERS)
+
+
+def all_of(name: str, path: Path, **options: object) -> dict[str, Clip]:
+    clips = list(readers.find(name, **options).read(path))
+    assert len({clip.id for clip in clips}) == len(clips)
+    return {clip.id: clip for clip in clips}
+
+
+@pytest.fixture
+def written(tmp_path: Path, rng: np.random.Generator) -> Callable[[str], Path]:
+    return lambda name: WRITERS[name](tmp_path, rng)
+
+
+@every_format
+def test_what_is_described_comes(name: str, written: Callable[[str], Path]) -> None:
+    path = written(name)
+    source = readers.find(name).describe(path)
+    clips = list(readers.find(name).read(path))
+    again = list(readers.find(name).read(path))
+    assert source.num_clips == len(clips) > 0
+    assert len({clip.id for clip in clips}) == len(clips)
+    for clip, same in zip(clips, again, strict=True):
+        assert clip.id == same.id
+        np.testing.assert_array_equal(clip.joints, same.joints)
+        assert clip.layout is source.layout
+        assert clip.joints.shape[3] == source.channels
+        assert clip.label in range(UNLABELLED, len(source.classes) or 60)
+        assert not clip.joints[clip.scores == 0].any()
+        assert clip.num_frames in (FRAMES, 3)
+        assert clip.scores.max() > 0.5
+
+
+@every_format
+def test_no_clip_is_in_both_halves_of_a_split(name: str, written: Callable[[str], Path]) -> None:
+    for clip in readers.find(name).read(written(name)):
+        families = [split.rpartition("_")[0] for split in clip.splits]
+        assert len(set(families)) == len(families)
+
+
+@every_format
+def test_a_path_that_is_not_there_is_told(name: str, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="nothing_here"):
+        readers.find(name).describe(tmp_path / "nothing_here")
+    with pytest.raises(ValueError, match=r"name "):
+        readers.find(name).describe(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["ntu", "nw_ucla", "openpose", "openpifpaf", "kinetics_skeleton", "utd_mhad"]
+)
+def test_reads_the_real_thing(name: str, real_data: Callable[[str], Path]) -> None:
+    path = real_data(f"fixtures/{name}")
+    clips = list(readers.find(name).read(path))
+    assert readers.find(name).describe(path).num_clips == len(clips) > 0
+    for clip in clips:
+        assert clip.scores.max() > 0.7
+        assert clip.num_persons <= 2
+
+
+def test_reads_real_arrays(real_data: Callable[[str], Path]) -> None:
+    lengths = [clip.num_frames for clip in readers.find("stgcn_npy").read(real_data("fixtures/npy"))]
+    assert lengths == [72, 117]
+
+
+def test_nw_ucla_has_its_published_numbers(real_data: Callable[[str], Path]) -> None:
+    clips = list(readers.find("nw_ucla").read(real_data("nw_ucla")))
+    assert Counter(clip.splits for clip in clips) == {("train",): 1020, ("test",): 464}
+    assert {clip.label for clip in clips} == set(range(10))
+    assert {clip.subject for clip in clips} == set(range(1, 11))
+    assert min(clip.num_frames for clip in clips) == 1
+    first = next(clip for clip in clips if clip.id == "a01_s01_e00_v01")
+    data = json.loads((real_data("nw_ucla/all_sqe") / f"{first.id}.json").read_text())
+    np.testing.assert_array_equal(first.joints[0], np.array(data["skeletons"], np.float32))
+
+
+def test_openpose_keeps_every_number_of_the_surest(real_data: Callable[[str], Path]) -> None:
+    folder = real_data("fixtures/openpose")
+    clips = all_of("openpose", folder, persons=3)
+    assert list(clips) == ["1001", "1002", "1003", "1004", "1005"]
+    clip = clips["1001"]
+    for t, file in enumerate(sorted((folder / "1001_JSON").iterdir())):
+        people = json.loads(file.read_text())["people"]
+        poses = [np.array(one["pose_keypoints_2d"], np.float32).reshape(25, 3) for one in people]
+        for person in range(clip.num_persons):
+            mine = np.column_stack([clip.joints[person, t], clip.scores[person, t]])
+            assert any(np.allclose(mine, pose) for pose in poses)
+    means = clip.scores.mean(axis=(1, 2))
+    assert list(means) == sorted(means, reverse=True)
+
+
+def test_utd_mhad_joints_are_named_rightly(real_data: Callable[[str], Path]) -> None:
+    folder = real_data("fixtures/utd_mhad")
+    raw = loadmat(folder / "a1_s1_t1_skeleton.mat")["d_skel"]
+    words = (folder / "Skeleton_joint_order.txt").read_text().splitlines()
+    order = [line.split(".")[1].strip("; ") for line in words if line[:1].isdigit()]
+    (clip,) = readers.find("utd_mhad").read(folder)
+    assert len(order) == 20
+    for place, joint in enumerate(order):
+        ours = clip.joints[0, :, clip.layout.index(joint.replace("center", "centre"))]
+        np.testing.assert_allclose(ours, raw[place].T, rtol=1e-6)
+
+
+def test_labels_and_splits_of_nw_ucla(written: Callable[[str], Path]) -> None:
+    clips = all_of("nw_ucla", written("nw_ucla"))
+    told = {name: (clip.label, clip.splits, clip.subject, clip.camera) for name, clip in clips.items()}
+    assert told == {
+        "a01_s01_e00_v01": (0, ("train",), 1, 1),
+        "a12_s10_e03_v03": (9, ("test",), 10, 3),
+        "a08_s02_e01_v02": (6, ("train",), 2, 2),
+    }
+
+
+def test_kinetics_keeps_the_two_surest(written: Callable[[str], Path]) -> None:
+    path = written("kinetics_skeleton")
+    source = readers.find("kinetics_skeleton").describe(path)
+    assert source.classes == ("class 0", "class 1")
+    clips = all_of("kinetics_skeleton", path)
+    assert [clip.splits for clip in clips.values()] == [("train",), ("val",)]
+    np.testing.assert_allclose(clips["id_train"].scores[:, :, 0].T, [[0.6, 0.4]] * FRAMES)
+    assert list(clips) == list(all_of("kinetics_skeleton", path / "kinetics_train")) + ["id_val"]
+    labels = path / "kinetics_val_label.json"
+    labels.write_text(labels.read_text().replace("true", "false"))
+    assert list(all_of("kinetics_skeleton", path)) == ["id_train"]
+
+
+def test_missing_frames_of_openpose_are_lost(written: Callable[[str], Path]) -> None:
+    path = written("openpose") / "dance"
+    (path / "dance_000000000005_keypoints.json").unlink()
+    (path / "dance_000000000007_keypoints.json").write_text('{"people": []}')
+    clip = all_of("openpose", path)["dance"]
+    seen = clip.scores.any(axis=2)
+    expected = [t not in (5, 7) for t in range(FRAMES)]
+    assert seen.tolist() == [expected, expected]
+
+
+def test_openpose_that_calls_two_videos_the_same_tells_them_by_folder(tmp_path: Path) -> None:
+    pose = {"people": [{"pose_keypoints_2d": [1.0] * 75}]}
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "video_000000000000_keypoints.json").write_text(json.dumps(pose))
+    assert list(all_of("openpose", tmp_path)) == ["a/video", "b/video"]
+
+
+def test_openpifpaf_reads_videos_and_images(written: Callable[[str], Path]) -> None:
+    clips = all_of("openpifpaf", written("openpifpaf"))
+    assert {name: clip.joints.shape for name, clip in clips.items()} == {
+        "run": (2, FRAMES, 17, 2),
+        "walk": (2, 3, 17, 2),
+    }
+    np.testing.assert_array_equal(clips["walk"].joints, clips["run"].joints[:, :3])
+
+
+def test_jhmdb_splits_and_units(written: Callable[[str], Path]) -> None:
+    path = written("jhmdb")
+    clips = all_of("jhmdb", path)
+    assert list(clips) == ["brush_hair/one", "brush_hair/two", "wave/one", "wave/two"]
+    assert clips["wave/one"].splits == ("split1_test", "split2_train", "split3_test")
+    assert clips["wave/two"].label == 20
+    worlds = all_of("jhmdb", path, world=True)
+    np.testing.assert_allclose(worlds["wave/one"].joints * 100, clips["wave/one"].joints, rtol=1e-5)
+    file = path / "joint_positions" / "wave" / "one" / "joint_positions.mat"
+    (alone,) = readers.find("jhmdb").read(file)
+    assert (alone.id, alone.splits) == ("wave/one", clips["wave/one"].splits)
+
+
+def test_sysu_halves_classes_and_subjects(written: Callable[[str], Path], tmp_path: Path) -> None:
+    path = written("sysu")
+    clips = all_of("sysu", path)
+    for repeat in range(1, 31):
+        first = [one for one, clip in clips.items() if f"setting1_seeded{repeat:02d}_train" in clip.splits]
+        assert Counter(name.split("video")[1] for name in first) == {"1": 2, "2": 2, "12": 2}
+        second = [one for one, clip in clips.items() if f"setting2_seeded{repeat:02d}_train" in clip.splits]
+        assert sorted(Counter(name.split("/")[0] for name in second).values()) == [3, 3]
+    assert len({clip.splits for clip in clips.values()}) > 6
+    other = all_of("sysu", path, seed=1)
+    assert any(other[name].splits != clips[name].splits for name in clips)
+    mine = tmp_path / "mine.json"
+    mine.write_text(json.dumps({"one_train": ["anna/video1"], "one_test": ["ben/video1", "x/y"]}))
+    given = all_of("sysu", path, splits=str(mine))
+    assert {name: clip.splits for name, clip in given.items() if clip.splits} == {
+        "anna/video1": ("one_train",),
+        "ben/video1": ("one_test",),
+    }
+
+
+def test_seeded_splits_stay_as_they_are(written: Callable[[str], Path]) -> None:
+    clips = all_of("sysu", written("sysu"))
+    train = [name for name, clip in clips.items() if "setting2_seeded01_train" in clip.splits]
+    assert sorted({name.split("/")[0] for name in train}) == FIRST_HALF
+
+
+FIRST_HALF = ["anna", "dora"]
+
+
+def test_npy_labels_and_padding(written: Callable[[str], Path]) -> None:
+    path = written("stgcn_npy")
+    clips = all_of("stgcn_npy", path)
+    assert [(clip.label, clip.splits) for clip in clips.values()] == [
+        (0, ("train",)), (1, ("train",)), (2, ("train",)), (0, ("val",)), (1, ("val",)),
+    ]  # fmt: skip
+    data = np.load(path / "train_data.npy")
+    clip = clips["S001C001P001R001A002_train"]
+    np.testing.assert_array_equal(clip.joints[0], data[1, :, :FRAMES, :, 0].transpose(1, 2, 0))
+
+
+def test_npy_of_two_dimensions_has_scores(tmp_path: Path, rng: np.random.Generator) -> None:
+    data = np.zeros((1, 3, 10, 18, 2), np.float32)
+    data[0, :, :6, :, 0] = rng.uniform(0.1, 1, (3, 6, 18))
+    data[0, 2, 2] = 0
+    np.save(tmp_path / "val_data.npy", data)
+    (clip,) = readers.find("stgcn_npy").read(tmp_path)
+    assert clip.joints.shape == (1, 6, 18, 2)
+    np.testing.assert_array_equal(clip.scores[0], data[0, 2, :6, :, 0])
+    assert not clip.joints[0, 2].any()
+
+
+def test_npz_takes_labels_one_hot_or_not(written: Callable[[str], Path], tmp_path: Path) -> None:
+    path = written("ctrgcn_npz")
+    assert [clip.label for clip in all_of("ctrgcn_npz", path).values()] == [0, 7, 59]
+    data = dict(np.load(path))
+    np.savez_compressed(
+        path, **{key: data[key].argmax(1) if key[0] == "y" else data[key] for key in data}
+    )
+    assert [clip.label for clip in all_of("ctrgcn_npz", path).values()] == [0, 7, 59]
+
+
+def test_matlab_drops_the_axis_of_a_single_frame(tmp_path: Path, rng: np.random.Generator) -> None:
+    joints = body(rng, 1, 20, 3)
+    savemat(tmp_path / "a1_s1_t1_skeleton.mat", {"d_skel": joints[0]})
+    (clip,) = readers.find("utd_mhad").read(tmp_path)
+    assert clip.joints.shape == (1, 1, 20, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("ntu", {"actions": 61}, "60 or 120"),
+        ("ntu", {"persons": 0}, "at least 1"),
+        ("openpose", {"layout": "coco17"}, "body25 or openpose18"),
+        ("openpose", {"persons": 0}, "at least 1"),
+        ("openpifpaf", {"persons": 0}, "at least 1"),
+        ("kinetics_skeleton", {"persons": -1}, "at least 1"),
+        ("stgcn_npy", {"layout": "ntu52"}, "did you mean 'ntu25'"),
+        ("ctrgcn_npz", {"layout": "ntu52"}, "did you mean 'ntu25'"),
+    ],
+)
+def test_wrong_options_are_told(name: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        readers.find(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("a07_s01_e00_v01.json", '{"skeletons": []}', "no action 7"),
+        ("walk.json", '{"skeletons": []}', "name must be as a01_s01_e00_v01.json"),
+        ("a01_s01_e00_v01.json", '{"skeletons": [[[1, 2]]]}', "any x 20 x 3"),
+        ("a01_s01_e00_v01.json", '{"skeletons": [[["1", 2, 3]]]}', "lists of numbers"),
+        ("a01_s01_e00_v01.json", "[NaN]", "NaN where a number belongs"),
+        ("a01_s01_e00_v01.json", "[" * 100000, "no JSON"),
+        ("a01_s01_e00_v01.json", "[]", "needs 'skeletons' as list"),
+        ("a01_s01_e00_v01.json", '{"skeletons": []}', "any x 20 x 3"),
+    ],
+)
+def test_what_is_wrong_with_json_is_told(
+    tmp_path: Path, file: str, text: str, message: str
+) -> None:
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        list(readers.find("nw_ucla").read(tmp_path))
+    assert str(tmp_path / file) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_every_format_is_on_the_shelf() -> None:
+    assert set(WRITERS) <= set(readers.SHELF)
+    exported = itertools.chain(readers.SHELF.values())
+    assert all(part.__name__ in readers.__all__ for part in exported)
