@@ -54,7 +54,10 @@ def kinetics_skeleton(folder: Path, rng: np.random.Generator) -> Path:
             {
                 "frame_index": t + 1,
                 "skeleton": [
-                    {"pose": np.round(one[t], 3).reshape(-1).tolist(), "score": [0.2 + 0.2 * i] * 18}
+                    {
+                        "pose": np.round(one[t], 3).reshape(-1).tolist(),
+                        "score": [0.2 + 0.2 * i] * 18,
+                    }
                     for i, one in enumerate(people)
                 ],
             }

@@ -22,7 +22,7 @@ ROOT = "spine_mid"
 class ThreeBranchNetwork(Network):
     """A network that works on three branches, which it computes from the joints itself.
 
-    A subclass gives `extract`, and calls `lay_branches` in its constructor.
+    A subclass defines `extract`, and makes `branches` and `classifier` in its constructor.
     """
 
     branches: "Branches"
@@ -50,7 +50,7 @@ class ThreeBranchNetwork(Network):
         return Prediction(
             logits=self.classifier(pooled),
             features=x.unflatten(0, (n, m)),
-            # Where a joint is 0 its distance from the centre is 0, too, or somebody is there.
+            # Nobody is there: all joints are 0, and so is what is seen from the centre.
             present=presence(branches[:, 0].permute(0, 4, 2, 3, 1), x.shape[2]),
         )
 
@@ -131,17 +131,16 @@ def bones(
 def hung_on(root: int, parents: Int[np.ndarray, " v"]) -> Int[np.ndarray, " v"]:
     """The parents of the same tree when it hangs on another joint; the root is its own."""
     turned = parents.copy()
-    nearer, joint = root, root
-    while turned[joint] != joint or nearer != root:
-        above = turned[joint]
-        turned[joint] = nearer
+    joint, below = root, root
+    while True:
+        above = int(parents[joint])
+        turned[joint] = below
         if above == joint:
-            break
-        nearer, joint = joint, above
-    return turned
+            return turned
+        joint, below = above, joint
 
 
-def initialise(network: ThreeBranchNetwork) -> None:
+def initialise(network: nn.Module, classifier: nn.Linear) -> None:
     """Draw weights as both networks' authors do: He et al. by fan-out, the classifier N(0, 0.001).
 
     Biases are 0, and normalisation begins as no change.
@@ -152,7 +151,7 @@ def initialise(network: ThreeBranchNetwork) -> None:
             nn.init.normal_(module.weight, 0.0, math.sqrt(2 / fan_out))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    nn.init.normal_(network.classifier.weight, 0.0, 0.001)
+    nn.init.normal_(classifier.weight, 0.0, 0.001)
 
 
 def _folded(branch: Float[Tensor, "n c t v m"]) -> Float[Tensor, "b c t v"]:

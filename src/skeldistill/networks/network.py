@@ -21,6 +21,7 @@ class Network(nn.Module):
     channels: input channels (2-D joints and their score, or 3-D joints: 3 by default).
     feature_channels: width of ``Prediction.features``. temporal_stride: how many input frames
     one frame of the features stands for. classifier: the last layer, pooled features to logits.
+    frame_counts: how many frames clips may have; any number unless a network says otherwise.
     """
 
     layout: Layout
@@ -30,6 +31,7 @@ class Network(nn.Module):
     feature_channels: int
     temporal_stride: int
     classifier: nn.Module
+    frame_counts: range = range(1, 2**31)
 
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
         """Recognise a batch of clips."""
@@ -77,6 +79,18 @@ class Network(nn.Module):
             raise ValueError(
                 f"{type(self).__name__} got {n} clips of {t} frames; give one at least"
             )
+        self._check_frames(t)
+
+    def _check_frames(self, t: int) -> None:
+        counts = self.frame_counts
+        if t >= counts.start and t < counts.stop and (t - counts.start) % counts.step == 0:
+            return
+        some = (
+            f"a multiple of {counts.step}" if counts.step > 1 else f"{counts.start} to {counts[-1]}"
+        )
+        raise ValueError(
+            f"{type(self).__name__} needs {some} frames, got {t}; sample or pad the clips to that"
+        )
 
 
 def renamed(names: Iterable[str], modules: Mapping[str, str]) -> dict[str, str]:

@@ -40,6 +40,7 @@ class ShiftGCN(Network):
     """
 
     temporal_stride = 4
+    frame_counts = range(4, 2**31, 4)
 
     def __init__(
         self,
@@ -81,8 +82,6 @@ class ShiftGCN(Network):
         """Recognise a batch of clips."""
         self.check(joints)
         n, m, t, v, c = joints.shape
-        if t % self.temporal_stride:
-            raise ValueError(f"ShiftGCN needs a multiple of 4 frames, got {t}; sample or pad them")
         x = self.normalisation(joints.transpose(1, 2).reshape(n * t, m * v * c))
         x = x.view(n, t, m, v, c).transpose(1, 2).reshape(n * m, t, v, c).permute(0, 3, 1, 2)
         reach = self._reach()
@@ -282,7 +281,7 @@ def shifted_by_gathering(
     x: Float[Tensor, "b c t v"], position: Float[Tensor, " c"], stride: int
 ) -> Float[Tensor, "b c s v"]:
     """The same for positions of any size, whose values need not be known beforehand."""
-    b, c, t, v = x.shape
+    b, _, t, v = x.shape
     first = torch.arange(0, t, stride, device=x.device)[:, None] + position.floor().long()
     share = position - position.floor()
 

@@ -60,5 +60,6 @@ __all__ = [
     "Reader",
     "STGCNNpy",
     "Source",
+    "Synthetic",
     "find",
 ]
