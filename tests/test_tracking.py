@@ -35,7 +35,7 @@ def test_everybody_is_in_one_track_once(frames: list[list[tuple[float, float]]])
 @given(st.integers(0, 2**32 - 1))
 def test_the_order_within_a_frame_does_not_matter(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    places = np.cumsum(rng.uniform(-5, 5, (10, 3)), axis=0) + (0, 300, 600)
+    places = np.cumsum(rng.uniform(-5, 5, (10, 3)), axis=0) + np.array([0, 300, 600])
     sure = (0.9, 0.5, 0.7)
     clip, shuffled = [], []
     for row in places:

@@ -178,6 +178,12 @@ class Method(Section):
     augment: Literal["high", "low"] = Field(
         "low", description="the view that augmentation starts from in training"
     )
+    mix: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="probability that a clip is trained on in its high view (same layout) instead",
+    )
     clips: Literal["all", "paired"] = Field(
         "all", description="paired: train only on clips with a high-quality match"
     )

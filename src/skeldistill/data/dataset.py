@@ -157,11 +157,17 @@ class _Joined:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """Clips to train or test on: the student's side and, if there is one, the teacher's."""
+    """Clips to train or test on: the student's side and, if there is one, the teacher's.
+
+    mixed: the high view as the student would see it; in training, each clip with a high-quality
+    match shows it instead of its own with probability `mix`.
+    """
 
     clips: Clips
     student: Side
     teacher: Side | None = None
+    mixed: Side | None = None
+    mix: float = 0.0
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -176,12 +182,17 @@ class Examples:
     ) -> Batch:
         """The clips at some places among the examples, both sides under the same choice."""
         student = self.student.arrays(self.clips.rows[places], choice, seed=seed, epoch=epoch)
+        matches = self.clips.teacher_rows[places]
+        swapped = (choice.coins < self.mix) & (matches != SOLITARY)
+        if self.mixed is not None and swapped.any():
+            student[swapped] = self.mixed.arrays(
+                matches[swapped], choice.some(swapped), seed=seed, epoch=epoch
+            )
         teacher = matched = None
         if self.teacher is not None:
-            matches = self.clips.teacher_rows[places]
             paired = matches != SOLITARY
             teacher = torch.from_numpy(
-                self.teacher.arrays(matches[paired], _some(choice, paired), seed=seed, epoch=epoch)
+                self.teacher.arrays(matches[paired], choice.some(paired), seed=seed, epoch=epoch)
             )
             matched = torch.from_numpy(paired)
         return Batch(
@@ -214,17 +225,6 @@ class Examples:
         for start in range(0, len(self), batch_size):
             places = np.arange(start, min(start + batch_size, len(self)))
             yield self.batch(places, plain(len(places), self.student.sampling, turn))
-
-
-def _some(choice: Choice, kept: np.ndarray) -> Choice:
-    return Choice(
-        moments=choice.moments[kept],
-        angles=choice.angles[kept],
-        sizes=choice.sizes[kept],
-        shears=choice.shears[kept],
-        mirrored=choice.mirrored[kept],
-        noise_seed=choice.noise_seed,
-    )
 
 
 def _paired_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

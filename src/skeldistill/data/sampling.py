@@ -5,7 +5,7 @@ All of it works on whole batches without a loop over clips. Chance is drawn once
 same way.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -32,7 +32,8 @@ class Choice:
 
     moments: where in the clip each frame is taken, 0 (start) to 1 (end), ``(n, t)``.
     angles: turns in radians. sizes: factors. shears: of x by y. mirrored: left for right.
-    noise_seed: for joint noise.
+    noise_seed: for joint noise. coins: uniform draws that decide which view a clip shows when
+    views are mixed.
     """
 
     moments: Float64[np.ndarray, "n t"]
@@ -40,7 +41,17 @@ class Choice:
     sizes: Float64[np.ndarray, " n"]
     shears: Float64[np.ndarray, " n"]
     mirrored: Bool[np.ndarray, " n"]
+    coins: Float64[np.ndarray, " n"]
     noise_seed: int = 0
+
+    def some(self, kept: Bool[np.ndarray, " n"]) -> "Choice":
+        """The same chance for some of the clips."""
+        chosen = {
+            field.name: getattr(self, field.name)[kept]
+            for field in fields(self)
+            if field.name != "noise_seed"
+        }
+        return replace(self, **chosen)
 
 
 def draw(count: int, sampling: Sampling, rng: np.random.Generator) -> Choice:
@@ -56,6 +67,7 @@ def draw(count: int, sampling: Sampling, rng: np.random.Generator) -> Choice:
         sizes=rng.uniform(1 - sampling.scaling, 1 + sampling.scaling, count),
         shears=rng.uniform(-sampling.shear, sampling.shear, count),
         mirrored=rng.uniform(0.0, 1.0, count) < sampling.mirror,
+        coins=rng.uniform(0.0, 1.0, count),
         noise_seed=int(rng.integers(2**62)),
     )
 
@@ -70,6 +82,7 @@ def plain(count: int, sampling: Sampling, turn: int = 0) -> Choice:
         sizes=np.ones(count),
         shears=np.zeros(count),
         mirrored=np.zeros(count, bool),
+        coins=np.ones(count),
     )
 
 

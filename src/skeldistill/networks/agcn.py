@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from skeldistill.layouts import Layout
 from skeldistill.networks.adjacency import directed
+from skeldistill.networks.blocks import Pointwise, pointwise
 from skeldistill.networks.network import Network, renamed
 from skeldistill.prediction import Prediction, presence
 
@@ -152,56 +153,68 @@ class AdaptiveGraphConvolution(nn.Module):
         self.residual: nn.Module = nn.Identity()
         if channels_in != channels_out:
             self.residual = convolution(channels_in, channels_out)
-        for layer in (*self.queries, *self.keys):
-            fan_out(layer)
-        for layer in self.values:
-            nn.init.normal_(layer.weight, 0.0, math.sqrt(2 / (layer.weight.numel() * 3)))
-            nn.init.zeros_(layer.bias)
+        values_size = channels_in * channels_out * self.partitions
+        for weight in weights(self.values):
+            nn.init.normal_(weight, 0.0, math.sqrt(2 / values_size))
         nn.init.constant_(self.normalisation.weight, 1e-6)
 
     def forward(
         self, x: Float[Tensor, "b c t v"], adjacency: Float[Tensor, "k v v"]
     ) -> Float[Tensor, "b d t v"]:
         """Gather from the neighbours, then mix channels."""
-        b, c, t, v = x.shape
+        b, _, t, v = x.shape
         gather = adjacency + self.learned + self.similarity(x)
         gather = gather.permute(0, 3, 1, 2).reshape(b, 1, -1, v)  # rows (w, k)
         gathered = (gather @ x.permute(0, 2, 3, 1)).view(b, t, v, -1)  # channels (k, c)
         # One product for all partitions; their biases add the same to every joint.
-        weight = torch.cat([layer.weight for layer in self.values], dim=1)
-        bias = torch.stack([layer.bias for layer in self.values]).sum(dim=0)
-        y = functional.conv2d(gathered.permute(0, 3, 1, 2), weight, bias)
+        weight = torch.cat(weights(self.values), dim=1)
+        bias = torch.stack(biases(self.values)).sum(dim=0)
+        y = pointwise(gathered.permute(0, 3, 1, 2), weight, bias)
         return functional.relu(self.normalisation(y) + self.residual(x))
 
     def similarity(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b k v v"]:
         """How much joint w should take from joint v: eq. (2), over all frames of the person."""
         b, _, t, v = x.shape
-        layers = [*self.queries, *self.keys]
-        weight = torch.cat([layer.weight for layer in layers])
-        bias = torch.cat([layer.bias for layer in layers])
-        embedded = functional.conv2d(x, weight, bias).permute(0, 2, 3, 1)
+        weight = torch.cat([*weights(self.queries), *weights(self.keys)])
+        bias = torch.cat([*biases(self.queries), *biases(self.keys)])
+        embedded = pointwise(x, weight, bias).permute(0, 2, 3, 1)
         embedded = embedded.reshape(b, t, v, 2, self.partitions, -1).permute(3, 0, 4, 2, 1, 5)
         theta, phi = embedded.flatten(4)  # (b, k, v, t c')
         return torch.softmax(theta @ phi.transpose(2, 3) / theta.shape[-1], dim=2)
 
     def _for_each_partition(self, channels_in: int, channels_out: int) -> nn.ModuleList:
         return nn.ModuleList(
-            nn.Conv2d(channels_in, channels_out, 1) for _ in range(self.partitions)
+            fan_out(Pointwise(channels_in, channels_out)) for _ in range(self.partitions)
         )
+
+
+def weights(layers: nn.ModuleList) -> list[Tensor]:
+    """The weights of some convolutions."""
+    return [layer.weight for layer in layers if isinstance(layer, nn.Conv2d)]
+
+
+def biases(layers: nn.ModuleList) -> list[Tensor]:
+    """The biases of some convolutions."""
+    return [
+        layer.bias for layer in layers if isinstance(layer, nn.Conv2d) and layer.bias is not None
+    ]
 
 
 def convolution(
     channels_in: int, channels_out: int, *, frames: int = 1, stride: int = 1
 ) -> nn.Sequential:
     """A convolution over frames with its normalisation."""
-    layer = nn.Conv2d(channels_in, channels_out, (frames, 1), (stride, 1), (frames // 2, 0))
-    fan_out(layer)
-    return nn.Sequential(layer, nn.BatchNorm2d(channels_out))
+    layer = (
+        Pointwise(channels_in, channels_out, stride)
+        if frames == 1
+        else nn.Conv2d(channels_in, channels_out, (frames, 1), (stride, 1), (frames // 2, 0))
+    )
+    return nn.Sequential(fan_out(layer), nn.BatchNorm2d(channels_out))
 
 
-def fan_out(layer: nn.Module) -> None:
+def fan_out(layer: nn.Conv2d) -> nn.Conv2d:
     """Draw weights that keep the size of gradients (He et al. 2015); biases are 0."""
-    assert isinstance(layer, nn.Conv2d)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out")
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -42,6 +42,33 @@ class GraphConvolution(nn.Module):
         return functional.conv2d(gathered.permute(0, 3, 1, 2), weight) + bias[:, None]
 
 
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution, over every `stride`-th frame."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
+        super().__init__(channels_in, channels_out, 1, (stride, 1))
+
+    def forward(self, input: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s v"]:
+        """Mix the channels of every joint."""
+        if self.stride[0] > 1:
+            return super().forward(input)
+        return pointwise(input, self.weight, self.bias)
+
+
+def pointwise(
+    x: Float[Tensor, "b c t v"], weight: Float[Tensor, "d c 1 1"], bias: Float[Tensor, " d"] | None
+) -> Float[Tensor, "b d t v"]:
+    """A 1x1 convolution, two to three times as fast on one CPU thread.
+
+    For 1x1 convolutions of few images PyTorch then takes a slow path. Which axes are images and
+    which are pixels makes no difference here, so that frames may be the images.
+    """
+    b, c, t, v = x.shape
+    frames = x.permute(0, 2, 3, 1).reshape(t, b * v, 1, c).permute(0, 3, 1, 2)
+    mixed = functional.conv2d(frames, weight, bias)
+    return mixed.permute(0, 2, 3, 1).reshape(b, t, v, -1).permute(0, 3, 1, 2)
+
+
 class Dropout(nn.Module):
     """Dropout that draws one random byte for each value: many times faster on CPUs.
 

@@ -26,7 +26,7 @@ class ThreeBranchNetwork(Network):
     """
 
     branches: "Branches"
-    dropout: float
+    dropout: float = 0.0
 
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
         """Recognise a batch of clips."""
@@ -66,6 +66,18 @@ class ThreeBranchNetwork(Network):
                 f"{type(self).__name__} expects branches of shape (n, branch, channel, t, v, m) "
                 f"with (branch, channel, v, m) {expected}, got shape {tuple(branches.shape)}"
             )
+
+
+class Chain(nn.ModuleList):
+    """Modules one after another that share the adjacency."""
+
+    def forward(
+        self, x: Float[Tensor, "b c t v"], adjacency: Float[Tensor, "k v v"]
+    ) -> Float[Tensor, "b d s v"]:
+        """Through all of them."""
+        for module in self:
+            x = module(x, adjacency)
+        return x
 
 
 class Branches(nn.Module):
@@ -138,6 +150,11 @@ def hung_on(root: int, parents: Int[np.ndarray, " v"]) -> Int[np.ndarray, " v"]:
         if above == joint:
             return turned
         joint, below = above, joint
+
+
+def narrowed(channels: float) -> int:
+    """The multiple of 8 that is nearest to a scaled number of channels."""
+    return max(8, 8 * round(channels / 8))
 
 
 def initialise(network: nn.Module, classifier: nn.Linear) -> None:

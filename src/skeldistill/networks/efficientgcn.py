@@ -1,16 +1,24 @@
 """EfficientGCN B0, B2 and B4 (Song, Zhang, Shan and Wang, TPAMI 2022)."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from skeldistill.layouts import Layout
 from skeldistill.networks.adjacency import distance
-from skeldistill.networks.blocks import GraphConvolution
-from skeldistill.networks.branches import BRANCHES, Branches, ThreeBranchNetwork, initialise
+from skeldistill.networks.branches import (
+    BRANCHES,
+    Branches,
+    Chain,
+    ThreeBranchNetwork,
+    initialise,
+    narrowed,
+)
+from skeldistill.networks.efficientgcn_layers import Attention, Basic, SandGlass, Separable, Spatial
 from skeldistill.networks.network import renamed
 from skeldistill.shelf import pick
 
@@ -20,8 +28,21 @@ STEM = 64
 STAGES = ((48, 1, 0.5), (24, 1, 0.5), (64, 2, 1.0), (128, 2, 1.0))
 """(channels, stride in time, depth) before scaling: two stages in each branch, two after them."""
 
-KERNEL = 5
-"""Frames that a convolution over time sees."""
+REACH = 10
+"""Bones within which a joint's neighbours share a weight of 1, although only 2 bones are used.
+
+So the weights that are used add up to far less than 1 (0.12 to 0.36 on NTU RGB+D).
+"""
+
+PLACES = {
+    "stems": "input_branches.{}.",
+    "apart": "input_branches.{}.block-{}_",
+    "joined": "main_stream.block-{}_",
+}
+"""Where stems and stages stand here -> what comes before their parts in the authors' names."""
+
+LAYERS = {"SG": (SandGlass, 2), "EpSep": (Separable, 4)}
+"""Layers over time, with how much the attention beside them narrows the channels."""
 
 
 class EfficientGCN(ThreeBranchNetwork):
@@ -68,26 +89,26 @@ class EfficientGCN(ThreeBranchNetwork):
                 "classes, persons, channels and width must be positive and dropout below 1, got "
                 f"{classes}, {persons}, {channels}, {width} and {dropout}"
             )
-        over_time, reduction = pick("layer", LAYERS, layer)
-        self.register_buffer("adjacency", torch.from_numpy(distance(layout, 10)[:3].copy()))
+        self.register_buffer("adjacency", torch.from_numpy(distance(layout, REACH)[:3].copy()))
         self.branches = Branches(layout, channels, score=score)
-        stem = _rounded(STEM * width)
-        scaled = [self._scaled(*stage) for stage in STAGES]
-        widths = [stem] + [stage[0] for stage in scaled]
-
-        def stage(number: int, channels_in: int) -> Stage:
-            channels_out, stride, depth = scaled[number]
-            layers = [over_time(channels_out, stride if i == 0 else 1) for i in range(depth)]
-            return Stage(channels_in, channels_out, layout.num_joints, layers, reduction)
-
+        stem = narrowed(STEM * width)
+        first, second, third, fourth = (self._scaled(*stage) for stage in STAGES)
+        over_time, reduction = pick("layer", LAYERS, layer)
+        kind = (layout.num_joints, over_time, reduction)
         self.stems = nn.ModuleList(
             Stem(self.branches.channels, stem, layout.num_joints) for _ in BRANCHES
         )
         self.apart = nn.ModuleList(
-            nn.ModuleList([stage(0, widths[0]), stage(1, widths[1])]) for _ in BRANCHES
+            Chain([Stage(stem, first, *kind), Stage(first.channels, second, *kind)])
+            for _ in BRANCHES
         )
-        self.joined = nn.ModuleList([stage(2, len(BRANCHES) * widths[2]), stage(3, widths[3])])
-        self.feature_channels = widths[4]
+        self.joined = Chain(
+            [
+                Stage(len(BRANCHES) * second.channels, third, *kind),
+                Stage(third.channels, fourth, *kind),
+            ]
+        )
+        self.feature_channels = fourth.channels
         self.classifier = nn.Linear(self.feature_channels, classes)
         initialise(self, self.classifier)
 
@@ -95,51 +116,115 @@ class EfficientGCN(ThreeBranchNetwork):
 
     def extract(self, branches: list[Float[Tensor, "b c t v"]]) -> Float[Tensor, "b d s v"]:
         """Each branch through its own stem and stages, then all of them together."""
-        ends = []
-        for x, stem, stages in zip(branches, self.stems, self.apart, strict=True):
-            x = stem(x, self.adjacency)
-            for stage in stages:
-                x = stage(x, self.adjacency)
-            ends.append(x)
-        x = torch.cat(ends, dim=1)
-        for stage in self.joined:
-            x = stage(x, self.adjacency)
-        return x
-
-    def _scaled(self, channels: int, stride: int, depth: float) -> tuple[int, int, int]:
-        full = max(16 * round(channels * 1.2**self.coefficient / 16), 16)
-        return _rounded(full * self.width), stride, round(depth * 1.35**self.coefficient)
+        ends = [
+            stages(stem(x, self.adjacency), self.adjacency)
+            for x, stem, stages in zip(branches, self.stems, self.apart, strict=True)
+        ]
+        return self.joined(torch.cat(ends, dim=1), self.adjacency)
 
     def official_names(self) -> dict[str, str]:
         """The names of EfficientGCNv1, the same for both kinds of layers."""
         modules = {"classifier.fc": "classifier"}
-        for i in range(len(BRANCHES)):
-            official = f"input_branches.{i}"
-            modules |= {
-                f"{official}.init_bn": f"stems.{i}.normalisation",
-                f"{official}.stem_tcn.conv": f"stems.{i}.temporal",
-                f"{official}.stem_tcn.bn": f"stems.{i}.temporal_normalisation",
-                **_spatial_names(f"{official}.stem_scn", f"stems.{i}.spatial"),
-            }
-            for j in range(2):
-                modules |= self._stage_names(f"{official}.block-{j}", f"apart.{i}.{j}")
-        for j in range(2):
-            modules |= self._stage_names(f"main_stream.block-{j}", f"joined.{j}")
+        for own, module in self.named_modules():
+            if isinstance(module, Stem | Stage):
+                place, *numbers = own.split(".")
+                modules |= module.official_names(PLACES[place].format(*numbers), f"{own}.")
         return renamed(self.state_dict(), modules)
 
-    def _stage_names(self, official: str, own: str) -> dict[str, str]:
-        modules = _spatial_names(f"{official}_scn", f"{own}.spatial")
-        stage = self.get_submodule(own)
-        assert isinstance(stage, Stage)
-        for i, layer in enumerate(stage.temporal):
-            modules |= {
-                f"{official}_tcn-{i}.{part}": f"{own}.temporal.{i}.{name}"
-                for part, name in layer.official.items()
-            }
-        return modules | {
-            f"{official}_att.att.fcn.0": f"{own}.attention.squeeze",
-            f"{official}_att.att.fcn.1": f"{own}.attention.squeeze_normalisation",
-            f"{official}_att.att.conv_t": f"{own}.attention.of_frames",
-            f"{official}_att.att.conv_v": f"{own}.attention.of_joints",
-            f"{official}_att.bn": f"{own}.attention.normalisation",
+    def _scaled(self, channels: int, stride: int, depth: float) -> "Scale":
+        full = max(16 * round(channels * 1.2**self.coefficient / 16), 16)
+        return Scale(
+            channels=narrowed(full * self.width),
+            stride=stride,
+            depth=round(depth * 1.35**self.coefficient),
+        )
+
+
+class EfficientGCNB0(EfficientGCN):
+    """EfficientGCN-B0, the smallest: 0.3 M parameters on 25 joints."""
+
+    coefficient = 0
+
+
+class EfficientGCNB2(EfficientGCN):
+    """EfficientGCN-B2: 0.5 M parameters on 25 joints."""
+
+    coefficient = 2
+
+
+class EfficientGCNB4(EfficientGCN):
+    """EfficientGCN-B4, PLKD's strongest network: 1.1 M parameters on 25 joints."""
+
+    coefficient = 4
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large a stage is: its channels, its stride in time, and its layers over time."""
+
+    channels: int
+    stride: int
+    depth: int
+
+
+class Stem(nn.Module):
+    """Normalisation of the input, and the first layers over joints and over time."""
+
+    def __init__(self, channels_in: int, channels_out: int, joints: int) -> None:
+        super().__init__()
+        self.normalisation = nn.BatchNorm2d(channels_in)
+        self.spatial = Spatial(channels_in, channels_out, joints)
+        self.temporal = Basic(channels_out)
+
+    def forward(
+        self, x: Float[Tensor, "b c t v"], adjacency: Float[Tensor, "3 v v"]
+    ) -> Float[Tensor, "b d t v"]:
+        """Mix joints, then frames."""
+        return self.temporal(self.spatial(self.normalisation(x), adjacency))
+
+    def official_names(self, official: str, own: str) -> dict[str, str]:
+        """The authors' names of the modules -> the names here, behind what stands before both."""
+        return {
+            f"{official}init_bn": f"{own}normalisation",
+            f"{official}stem_scn.conv.A": "adjacency",
+            **_behind(f"{official}stem_scn.", f"{own}spatial.", self.spatial.official),
+            **_behind(f"{official}stem_tcn.", f"{own}temporal.", self.temporal.official),
         }
+
+
+class Stage(nn.Module):
+    """A spatial layer, layers over time (none at depth 0), and attention."""
+
+    def __init__(
+        self,
+        channels_in: int,
+        scale: Scale,
+        joints: int,
+        over_time: type[SandGlass] | type[Separable],
+        reduction: int,
+    ) -> None:
+        super().__init__()
+        self.spatial = Spatial(channels_in, scale.channels, joints)
+        self.temporal = nn.Sequential(
+            *(over_time(scale.channels, 1 if i else scale.stride) for i in range(scale.depth))
+        )
+        self.attention = Attention(scale.channels, reduction)
+
+    def forward(
+        self, x: Float[Tensor, "b c t v"], adjacency: Float[Tensor, "3 v v"]
+    ) -> Float[Tensor, "b d s v"]:
+        """Mix joints, then frames; a stride of 2 halves the frames."""
+        return self.attention(self.temporal(self.spatial(x, adjacency)))
+
+    def official_names(self, official: str, own: str) -> dict[str, str]:
+        """The authors' names of the modules -> the names here, behind what stands before both."""
+        names = {f"{official}scn.conv.A": "adjacency"}
+        names |= _behind(f"{official}scn.", f"{own}spatial.", self.spatial.official)
+        for i, layer in enumerate(self.temporal):
+            assert isinstance(layer, SandGlass | Separable)
+            names |= _behind(f"{official}tcn-{i}.", f"{own}temporal.{i}.", layer.official)
+        return names | _behind(f"{official}att.", f"{own}attention.", self.attention.official)
+
+
+def _behind(official: str, own: str, names: Mapping[str, str]) -> dict[str, str]:
+    return {f"{official}{theirs}": f"{own}{ours}" for theirs, ours in names.items()}

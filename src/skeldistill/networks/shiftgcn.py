@@ -132,7 +132,8 @@ class ShiftGCN(Network):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
-        nn.init.normal_(self.classifier.weight, 0.0, math.sqrt(2 / self.classes))
+            elif isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, 0.0, math.sqrt(2 / self.classes))
 
 
 class Block(nn.Module):

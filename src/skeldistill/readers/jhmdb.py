@@ -82,7 +82,7 @@ class JHMDB:
         if action not in CLASSES:
             raise ValueError(f"{action!r} is no class of JHMDB; {nearest(action, CLASSES)}")
         name = f"{action}/{video}"
-        table = mat_files.load(file, "pos_world" if self.world else "pos_img", (2, 15, None))
+        table = mat_files.numbers(file, "pos_world" if self.world else "pos_img", (2, 15, None))
         return Clip(
             id=name,
             joints=np.ascontiguousarray(table.transpose(2, 1, 0))[None],

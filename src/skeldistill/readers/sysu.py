@@ -83,7 +83,7 @@ class SYSU:
         for file, (subject, action) in zip(files, ids, strict=True):
             name = f"{subject}/video{action}"
             with source_files.naming(file):
-                table = mat_files.load(file, "SW", (KINECT20.num_joints, 3, None))
+                table = mat_files.numbers(file, "SW", (KINECT20.num_joints, 3, None))
                 joints = np.ascontiguousarray(table.transpose(2, 0, 1))[None]
                 clip = Clip(
                     id=name,

@@ -94,7 +94,7 @@ def _clip(file: Path) -> Clip:
     action, subject, trial = _numbers(file)
     if not 1 <= action <= len(CLASSES):
         raise ValueError(f"action {action} is none of {len(CLASSES)}")
-    table = mat_files.load(file, "d_skel", (KINECT20.num_joints, 3, None))
+    table = mat_files.numbers(file, "d_skel", (KINECT20.num_joints, 3, None))
     joints = np.zeros((1, table.shape[2], KINECT20.num_joints, 3), np.float32)
     joints[0, :, ORDER] = table.transpose(0, 2, 1)
     return Clip(

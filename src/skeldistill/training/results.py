@@ -78,7 +78,8 @@ def _kind(recipe: Recipe, name: str) -> str:
 
 
 def _is_bare(method) -> bool:
-    return not (method.completion or method.augmentation or method.start_from)
+    extras = (method.completion, method.augmentation, method.start_from, method.mix)
+    return not any(extras) and method.clips == "all"
 
 
 def _rights(tasks: Sequence[Task]) -> list[np.ndarray]:
@@ -131,6 +132,8 @@ def describe(recipe: Recipe, name: str) -> str:
     if method.augmentation:
         parts = " + ".join(part.name for part in method.augmentation)
         words.append(f"{parts} drawn afresh in training")
+    if method.mix:
+        words.append(f"{method.mix:.0%} of the clips trained on in their high view")
     if method.losses:
         terms = " + ".join(term.name for term in method.losses)
         revised = "with" if method.gradient_revision else "without"

@@ -198,10 +198,24 @@ def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Exam
         augmentation=method.augmentation,
         completion=method.completion,
     )
-    teacher = None
+    teacher = mixed = None
     if method.losses:
         teacher = Side(store=high, sampling=recipe.sampling_of(method.teacher))
-    return Examples(clips=clips, student=student, teacher=teacher), tested
+    if method.mix:
+        mixed = _mixed(method, student, high)
+    examples = Examples(clips=clips, student=student, teacher=teacher, mixed=mixed, mix=method.mix)
+    return examples, tested
+
+
+def _mixed(method: Method, student: Side, high: Store) -> Side:
+    """The high view as the student sees its own; both need the same joints."""
+    same = high.layout.same_as(student.layout) and high.channels == student.store.channels
+    if not same:
+        raise ValueError(
+            f"mix needs both views on the same joints; high has {high.layout.name} "
+            f"({high.channels}-D) and low {student.layout.name} ({student.store.channels}-D)"
+        )
+    return Side(store=high, sampling=student.sampling, augmentation=method.augmentation)
 
 
 def teacher_examples(task: Task, high: Store, low: Store) -> Examples:
