@@ -76,7 +76,7 @@ def test_set_changes_what_is_deep_and_what_is_in_lists(tmp_path):
     assert changed.methods["SKD"].gradient_revision is False
     assert [term.name for term in changed.methods["SKD"].losses] == ["KL", "GraphMatching"]
     assert changed.seeds == (4, 5)
-    with pytest.raises(ValueError, match="section.key=value"):
+    with pytest.raises(ValueError, match=r"section.key=value"):
         recipe.load(path, ["training.epochs"])
 
 

@@ -1,27 +1,15 @@
 """Sampling agrees with a plain loop over clips, and treats both views alike."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from skeldistill.data.joined import Joined
 from skeldistill.data.sampling import draw, plain, sample
 from skeldistill.data.streams import bones, stream, velocities
 from skeldistill.layouts import COCO17, NTU25, PENN13
 from skeldistill.recipe import Sampling
-
-
-def ragged(clips):
-    pieces = [array.ravel() for clip in clips for array in clip]
-    offsets = np.concatenate([[0], np.cumsum([piece.size for piece in pieces])[:-1]])
-    return SimpleNamespace(
-        coordinates=np.concatenate(pieces),
-        joint_offsets=offsets[0::2],
-        score_offsets=offsets[1::2],
-        num_persons=np.array([joints.shape[0] for joints, _ in clips]),
-        num_frames=np.array([joints.shape[1] for joints, _ in clips]),
-    )
 
 
 def clips_of(rng, sizes, layout=PENN13, channels=2):
@@ -80,7 +68,7 @@ def test_frames_and_persons_agree_with_a_loop(rng, frame_choice, persons):
     sampling = Sampling(frames=16, persons=persons, frame_choice=frame_choice, normalisation="none")
     rows = np.array([4, 0, 3, 2, 1, 2])
     choice = draw(len(rows), sampling, rng)
-    joints, scores = sample(ragged(clips), rows, choice, sampling, PENN13, 2)
+    joints, scores = sample(Joined.of(clips), rows, choice, sampling, PENN13, 2)
     for place, row in enumerate(rows):
         expected = by_hand(clips[row], choice, place, sampling, 2)
         np.testing.assert_array_equal(scores[place], expected[1])
@@ -92,7 +80,7 @@ def test_resize_is_exact_on_straight_motion():
     joints[..., 0] = np.arange(10)[None, :, None]
     clips = [(joints, np.ones((1, 10, 13), np.float32))]
     sampling = Sampling(frames=20, frame_choice="resize", normalisation="none")
-    out, _ = sample(ragged(clips), np.array([0]), plain(1, sampling), sampling, PENN13, 2)
+    out, _ = sample(Joined.of(clips), np.array([0]), plain(1, sampling), sampling, PENN13, 2)
     expected = np.clip((np.arange(20) + 0.5) / 20 * 10 - 0.5, 0, 9)
     np.testing.assert_allclose(out[0, 0, :, 5, 0], expected, atol=1e-5)
 
@@ -103,7 +91,7 @@ def test_resize_never_mixes_a_lost_joint_in():
     joints[0, 1, 3], scores[0, 1, 3] = 0, 0
     sampling = Sampling(frames=7, frame_choice="resize", normalisation="none")
     out, _ = sample(
-        ragged([(joints, scores)]), np.array([0]), plain(1, sampling), sampling, PENN13, 2
+        Joined.of([(joints, scores)]), np.array([0]), plain(1, sampling), sampling, PENN13, 2
     )
     assert set(np.unique(out[0, 0, :, 3])) <= {0.0, 8.0}
 
@@ -120,8 +108,8 @@ def test_normalising_forgets_place_and_size_of_the_image(rng):
     moved = [((joints * 3 + 500) * (scores > 0)[..., None], scores) for joints, scores in clips]
     sampling = Sampling(frames=16, persons=2)
     choice = plain(1, sampling)
-    one, _ = sample(ragged(clips), np.array([0]), choice, sampling, PENN13, 2)
-    other, _ = sample(ragged(moved), np.array([0]), choice, sampling, PENN13, 2)
+    one, _ = sample(Joined.of(clips), np.array([0]), choice, sampling, PENN13, 2)
+    other, _ = sample(Joined.of(moved), np.array([0]), choice, sampling, PENN13, 2)
     np.testing.assert_allclose(one, other, atol=1e-3)
     seen = one.reshape(-1, 2)[np.any(one.reshape(-1, 2) != 0, axis=1)]
     assert np.abs(seen.mean(axis=0)).max() < 1e-4
@@ -134,7 +122,7 @@ def test_lost_joints_and_absent_persons_are_zero_after_everything(rng):
         frames=16, persons=2, rotation=40, scaling=0.3, shear=0.2, noise=0.1, mirror=0.5
     )
     choice = draw(2, sampling, rng)
-    joints, scores = sample(ragged(clips), np.array([0, 1]), choice, sampling, PENN13, 2)
+    joints, scores = sample(Joined.of(clips), np.array([0, 1]), choice, sampling, PENN13, 2)
     assert (joints[scores == 0] == 0).all()
     assert (joints[0, 1] == 0).all()
 
@@ -144,7 +132,7 @@ def test_a_clip_without_anybody_stays_finite():
     sampling = Sampling(frames=8, rotation=10)
     for normalisation in ("clip", "centre"):
         chosen = sampling.model_copy(update={"normalisation": normalisation})
-        joints, _ = sample(ragged(nobody), np.array([0]), plain(1, chosen), chosen, PENN13, 2)
+        joints, _ = sample(Joined.of(nobody), np.array([0]), plain(1, chosen), chosen, PENN13, 2)
         assert (joints == 0).all()
 
 
@@ -152,8 +140,8 @@ def test_turning_keeps_distances_and_both_views_turn_alike(rng):
     clips = clips_of(rng, [(1, 30)])
     sampling = Sampling(frames=16, rotation=90)
     choice = draw(1, sampling, rng)
-    turned, _ = sample(ragged(clips), np.array([0]), choice, sampling, PENN13, 2)
-    plainly, _ = sample(ragged(clips), np.array([0]), still(choice), sampling, PENN13, 2)
+    turned, _ = sample(Joined.of(clips), np.array([0]), choice, sampling, PENN13, 2)
+    plainly, _ = sample(Joined.of(clips), np.array([0]), still(choice), sampling, PENN13, 2)
     np.testing.assert_allclose(
         np.linalg.norm(turned, axis=-1), np.linalg.norm(plainly, axis=-1), atol=1e-5
     )
@@ -166,8 +154,8 @@ def test_3d_joints_turn_around_the_upright_axis(rng):
     clips = clips_of(rng, [(1, 30)], NTU25, 3)
     sampling = Sampling(frames=8, rotation=90)
     choice = replace(draw(1, sampling, rng), angles=np.array([1.0]))
-    turned, scores = sample(ragged(clips), np.array([0]), choice, sampling, NTU25, 3)
-    before, _ = sample(ragged(clips), np.array([0]), still(choice), sampling, NTU25, 3)
+    turned, scores = sample(Joined.of(clips), np.array([0]), choice, sampling, NTU25, 3)
+    before, _ = sample(Joined.of(clips), np.array([0]), still(choice), sampling, NTU25, 3)
     np.testing.assert_allclose(turned[..., 1], before[..., 1], atol=1e-6)
     assert np.abs(turned[..., 0] - before[..., 0])[scores > 0].max() > 0.1
 
@@ -176,8 +164,8 @@ def test_mirroring_twice_changes_nothing(rng):
     clips = clips_of(rng, [(1, 12)], COCO17)
     sampling = Sampling(frames=8, mirror=1.0)
     choice = draw(1, sampling, rng)
-    once, _ = sample(ragged(clips), np.array([0]), choice, sampling, COCO17, 2)
-    never, _ = sample(ragged(clips), np.array([0]), still(choice), sampling, COCO17, 2)
+    once, _ = sample(Joined.of(clips), np.array([0]), choice, sampling, COCO17, 2)
+    never, _ = sample(Joined.of(clips), np.array([0]), still(choice), sampling, COCO17, 2)
     back = once[..., COCO17.mirrored, :] * [-1, 1]
     np.testing.assert_allclose(back, never, atol=1e-6)
 
@@ -186,9 +174,9 @@ def test_image_normalisation_needs_image_sizes(rng):
     clips = clips_of(rng, [(1, 12)])
     sampling = Sampling(frames=8, normalisation="image")
     with pytest.raises(ValueError, match="image sizes"):
-        sample(ragged(clips), np.array([0]), plain(1, sampling), sampling, PENN13, 2)
+        sample(Joined.of(clips), np.array([0]), plain(1, sampling), sampling, PENN13, 2)
     sizes = np.array([[480, 640]], np.float32)
-    out, _ = sample(ragged(clips), np.array([0]), plain(1, sampling), sampling, PENN13, 2, sizes)
+    out, _ = sample(Joined.of(clips), np.array([0]), plain(1, sampling), sampling, PENN13, 2, sizes)
     frame = min(int(0.5 / 8 * 12), 11)
     joint = int(np.argmax(clips[0][1][0, frame] > 0))
     x, y = clips[0][0][0, frame, joint]

@@ -186,6 +186,22 @@ def test_options_that_make_no_network():
             STGCN(PENN13, classes=2, **options)
 
 
+def test_weights_start_as_in_the_authors_training():
+    torch.manual_seed(0)
+    network = STGCN(PENN13, classes=60)
+    for name, weight in network.named_parameters():
+        if name.endswith("bias"):
+            assert (weight == 0).all(), name
+        elif name.endswith("importance"):
+            assert (weight == 1).all(), name
+        else:
+            centre = 1.0 if "normalisation" in name or name.endswith("residual.1.weight") else 0.0
+            assert weight.std().item() == pytest.approx(0.02, rel=0.4), name
+            assert weight.mean().item() == pytest.approx(centre, abs=0.01), name
+    # as published, nothing is dropped in the first block
+    assert [block.dropout.probability for block in network.blocks] == [0.0] + [0.5] * 9
+
+
 def test_edge_importance_can_be_left_out():
     with_it, without = (STGCN(PENN13, classes=2, edge_importance=on) for on in (True, False))
     assert parameters(with_it) - parameters(without) == 10 * 2 * 13 * 13

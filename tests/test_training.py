@@ -1,5 +1,6 @@
 """A whole experiment on small stores: it learns, resumes exactly, and skips what is done."""
 
+import itertools
 import json
 import shutil
 
@@ -21,7 +22,7 @@ def experiment(tmp_path):
     """A recipe on two small views that can be learned in seconds."""
     high = named(36, "train") + named(12, "test", 36)
     small_store(tmp_path / "high.arrow", high)
-    small_store(tmp_path / "low.arrow", high[6:] + [("alone", 1, "train")], seed=1)
+    small_store(tmp_path / "low.arrow", [*high[6:], ("alone", 1, "train")], seed=1)
     return {
         "name": "small",
         "data": {
@@ -170,7 +171,7 @@ def test_a_loss_that_is_no_number_stops_with_one_line(experiment, tmp_path, monk
     monkeypatch.setattr(train, "learning_rate", lambda *_: 1e30)
     experiment["methods"] = ["teacher"]
     one = only(experiment, "teacher", tmp_path / "a")
-    with pytest.raises(ValueError, match="the loss is (nan|inf)"):
+    with pytest.raises(ValueError, match=r"the loss is (nan|inf)"):
         perform(one)
     assert not (one.folder / task.NETWORK).exists()
 
@@ -181,7 +182,7 @@ def test_the_learning_rate_warms_up_and_falls():
     assert rates[2] == pytest.approx(0.5)
     assert rates[4] == pytest.approx(1.0)
     assert rates[20] == pytest.approx(0.0)
-    assert all(a >= b for a, b in zip(rates[4:], rates[5:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates))
     steps = recipe.Training(epochs=10, warmup=0, schedule="steps", milestones=(3, 6))
     assert [round(train.learning_rate(steps, epoch), 6) for epoch in (0.0, 3.0, 7.0)] == [
         0.1,

@@ -52,10 +52,12 @@ class Part(Section):
 class LossTerm(Part):
     """A distillation loss with its weight and when it acts."""
 
-    weight: float = Field(1.0, ge=0, description="factor of the loss (alpha of PLKD eq. 4)")
-    start: int = Field(0, ge=0, description="first epoch in which it acts")
-    stop: int | None = Field(None, description="first epoch in which it no longer acts")
-    ramp: int = Field(0, ge=0, description="epochs over which its weight grows from 0 to full")
+    weight: float = Field(default=1.0, ge=0, description="factor of the loss (alpha of PLKD eq. 4)")
+    start: int = Field(default=0, ge=0, description="first epoch in which it acts")
+    stop: int | None = Field(default=None, description="first epoch in which it no longer acts")
+    ramp: int = Field(
+        default=0, ge=0, description="epochs over which its weight grows from 0 to full"
+    )
 
     def weight_at(self, epoch: int) -> float:
         """The weight in an epoch, counted from 0."""
@@ -67,11 +69,13 @@ class LossTerm(Part):
 class View(Section):
     """Where one view of the clips comes from: a store, or files that a reader takes."""
 
-    store: str | None = Field(None, description="a store made by `skeldistill data import`")
-    reader: str | None = Field(None, description="name of a reader, with `source`")
-    source: str | None = Field(None, description="what the reader reads; $NAME is expanded")
+    store: str | None = Field(default=None, description="a store made by `skeldistill data import`")
+    reader: str | None = Field(default=None, description="name of a reader, with `source`")
+    source: str | None = Field(default=None, description="what the reader reads; $NAME is expanded")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
-    degradations: tuple[Part, ...] = Field((), description="what makes this view worse, in order")
+    degradations: tuple[Part, ...] = Field(
+        default=(), description="what makes this view worse, in order"
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> "View":
@@ -98,70 +102,92 @@ class Data(Section):
     """The two views of the clips, and which are trained and tested on."""
 
     high: View
-    low: View = Field(default_factory=View, description="without a store or reader: the high view")
-    folds: tuple[Fold, ...] = Field((Fold(),), min_length=1)
+    low: View = Field(
+        default_factory=lambda: View(), description="without a store or reader: the high view"
+    )
+    folds: tuple[Fold, ...] = Field(default=(Fold(),), min_length=1)
     validation: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         lt=1,
         description="share of the training clips held out; above 0, methods are evaluated on it "
         "and the test split is never looked at",
     )
     group: str = Field(
-        "", description="pattern in clip ids; clips with the same match are held out together"
+        default="",
+        description="pattern in clip ids; clips with the same match are held out together",
     )
     paired: float = Field(
-        1.0, gt=0, le=1, description="share of training clips that keep their high-quality match"
+        default=1.0,
+        gt=0,
+        le=1,
+        description="share of training clips that keep their high-quality match",
     )
-    seed: int = Field(0, ge=0, description="draws degradations, validation and pairing, per clip")
+    seed: int = Field(
+        default=0, ge=0, description="draws degradations, validation and pairing, per clip"
+    )
 
 
 class Sampling(Section):
     """From a clip to the array a network sees; the same choice for both views."""
 
-    frames: int = Field(64, ge=1, description="frames a network sees")
-    persons: int = Field(1, ge=1, description="persons a network sees; the most certain come first")
+    frames: int = Field(default=64, ge=1, description="frames a network sees")
+    persons: int = Field(
+        default=1, ge=1, description="persons a network sees; the most certain come first"
+    )
     frame_choice: Literal["uniform", "resize", "replay", "zeros"] = Field(
-        "uniform",
+        default="uniform",
         description="uniform: one frame from each of equal stretches (drawn in training, middle "
         "in testing); resize: linear in time; replay: from the start again; zeros: after the end",
     )
     normalisation: Literal["clip", "image", "centre", "none"] = Field(
-        "clip",
+        default="clip",
         description="clip: centred and scaled by all seen joints of the clip; image: -1 to 1 over "
         "the image; centre: metres around the layout's centre in the first frame; none",
     )
-    confidence: bool = Field(True, description="2-D joints carry their score as third channel")
-    stream: Literal["joint", "bone", "velocity", "bone_velocity"] = "joint"
-    rotation: float = Field(0.0, ge=0, description="largest random turn in training, degrees")
-    scaling: float = Field(0.0, ge=0, lt=1, description="largest random change of size in training")
-    shear: float = Field(0.0, ge=0, description="largest random shear in training")
-    mirror: float = Field(0.0, ge=0, le=1, description="probability of swapping left and right")
-    noise: float = Field(0.0, ge=0, description="standard deviation of random joint noise")
-    crop: float = Field(
-        1.0, gt=0, le=1, description="least share of the clip's time kept in training"
+    confidence: bool = Field(
+        default=True, description="2-D joints carry their score as third channel"
     )
-    test_clips: int = Field(1, ge=1, description="frame choices averaged in testing")
+    stream: Literal["joint", "bone", "velocity", "bone_velocity"] = "joint"
+    rotation: float = Field(
+        default=0.0, ge=0, description="largest random turn in training, degrees"
+    )
+    scaling: float = Field(
+        default=0.0, ge=0, lt=1, description="largest random change of size in training"
+    )
+    shear: float = Field(default=0.0, ge=0, description="largest random shear in training")
+    mirror: float = Field(
+        default=0.0, ge=0, le=1, description="probability of swapping left and right"
+    )
+    noise: float = Field(default=0.0, ge=0, description="standard deviation of random joint noise")
+    crop: float = Field(
+        default=1.0, gt=0, le=1, description="least share of the clip's time kept in training"
+    )
+    test_clips: int = Field(default=1, ge=1, description="frame choices averaged in testing")
 
 
 class Training(Section):
     """How a network is trained; the same for every method that is compared."""
 
-    epochs: int = Field(60, ge=1)
-    batch_size: int = Field(16, ge=1)
-    learning_rate: float = Field(0.1, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
+    epochs: int = Field(default=60, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    learning_rate: float = Field(default=0.1, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
     nesterov: bool = True
-    weight_decay: float = Field(5e-4, ge=0)
+    weight_decay: float = Field(default=5e-4, ge=0)
     schedule: Literal["cosine", "steps"] = "cosine"
-    milestones: tuple[int, ...] = Field((), description="epochs after which steps divide by ten")
-    warmup: int = Field(5, ge=0, description="epochs of linear warm-up")
-    task_loss: Literal["softmax", "binary"] = Field(
-        "softmax", description="softmax cross-entropy (PLKD eq. 2) or SKD's eq. 2 over classes"
+    milestones: tuple[int, ...] = Field(
+        default=(), description="epochs after which steps divide by ten"
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    warmup: int = Field(default=5, ge=0, description="epochs of linear warm-up")
+    task_loss: Literal["softmax", "binary"] = Field(
+        default="softmax",
+        description="softmax cross-entropy (PLKD eq. 2) or SKD's eq. 2 over classes",
+    )
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     batches: Literal["shuffled", "class_aware"] = Field(
-        "shuffled", description="class_aware: clips come in pairs of one class (PLKD's positives)"
+        default="shuffled",
+        description="class_aware: clips come in pairs of one class (PLKD's positives)",
     )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
 
@@ -171,31 +197,39 @@ class Method(Section):
 
     view: Literal["high", "low"] = "low"
     network: Literal["teacher", "student"] = "student"
-    completion: Part | None = Field(None, description="fills lost joints of the view, always")
+    completion: Part | None = Field(
+        default=None, description="fills lost joints of the view, always"
+    )
     augmentation: tuple[Part, ...] = Field(
-        (), description="degradations drawn afresh for every clip and epoch, in training only"
+        default=(),
+        description="degradations drawn afresh for every clip and epoch, in training only",
     )
     augment: Literal["high", "low"] = Field(
-        "low", description="the view that augmentation starts from in training"
+        default="low", description="the view that augmentation starts from in training"
     )
     mix: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         le=1,
         description="probability that a clip is trained on in its high view (same layout) instead",
     )
     clips: Literal["all", "paired"] = Field(
-        "all", description="paired: train only on clips with a high-quality match"
+        default="all", description="paired: train only on clips with a high-quality match"
     )
     losses: tuple[LossTerm, ...] = Field(
-        (), description="what the teacher teaches; none: no teacher"
+        default=(), description="what the teacher teaches; none: no teacher"
     )
-    gradient_revision: bool = Field(True, description="SKD eq. 12-14 on every distillation loss")
-    teacher: str = Field("teacher", description="the method that teaches")
+    gradient_revision: bool = Field(
+        default=True, description="SKD eq. 12-14 on every distillation loss"
+    )
+    teacher: str = Field(default="teacher", description="the method that teaches")
     start_from: str | None = Field(
-        None, description="a method of this recipe, or a checkpoint, whose weights it starts from"
+        default=None,
+        description="a method of this recipe, or a checkpoint, whose weights it starts from",
     )
-    train_only_head: bool = Field(False, description="with start_from: all but the head is frozen")
+    train_only_head: bool = Field(
+        default=False, description="with start_from: all but the head is frozen"
+    )
     training: dict[str, Any] = Field(default_factory=dict, description="changes to `training`")
     sampling: dict[str, Any] = Field(default_factory=dict, description="changes to `sampling`")
 
@@ -245,7 +279,7 @@ class Recipe(Section):
     """One experiment: every method, fold and seed that `skeldistill run` will run."""
 
     name: str = Field(description="a short name for folders and reports")
-    title: str = Field("", description="a line for people")
+    title: str = Field(default="", description="a line for people")
     family: Literal["strong", "paper"] = "strong"
     data: Data
     sampling: Sampling = Sampling()
@@ -253,7 +287,7 @@ class Recipe(Section):
     teacher: Part = Part(name="STGCN")
     student: Part = Part(name="STGCN")
     methods: dict[str, Method] = Field(description="by name; a list takes the ready-made ones")
-    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
 
     @model_validator(mode="before")
     @classmethod

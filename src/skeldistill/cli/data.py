@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
+
+from skeldistill.cli.options import parsed
 
 app = typer.Typer(no_args_is_help=True, help="Bring skeletons in, look at them, check them.")
 
@@ -29,13 +30,7 @@ def import_(
     from skeldistill import readers
     from skeldistill.data.importing import import_source
 
-    given = {}
-    for option in options or []:
-        key, equals, value = option.partition("=")
-        if not equals:
-            raise ValueError(f"--option {option}: write it as key=value")
-        given[key] = yaml.safe_load(value)
-    reader = readers.find(format, **given)
+    reader = readers.find(format, **parsed(options))
     made = import_source(reader, None if source == "-" else Path(source), store)
     typer.echo(f"{store}: {len(made)} clips, layout {made.layout.name}")
 

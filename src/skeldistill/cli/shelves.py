@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from skeldistill.cli.options import parsed
+
 
 def layouts() -> None:
     """List the layouts with their joints.
@@ -69,14 +71,11 @@ def cost(
 
     Example: `skeldistill cost STGCN --layout ntu25 --option partition=spatial`
     """
-    import yaml
-
     from skeldistill import cost as costs
     from skeldistill import layouts, networks
     from skeldistill.shelf import build
 
-    given = dict(pair.partition("=")[::2] for pair in option or [])
-    options = {key: yaml.safe_load(value) for key, value in given.items()}
+    options = parsed(option)
     names = list(networks.SHELF) if network == "all" else [network]
     table = Table("network", "parameters", "multiply-adds", "latency (1 thread)")
     for name in names:

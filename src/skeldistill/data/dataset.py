@@ -1,6 +1,6 @@
 """The road's end: batches of tensors, teacher's and student's view side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from skeldistill import completions, degradations, recipe
+from skeldistill.data.joined import Joined
 from skeldistill.data.pairing import SOLITARY, Clips
 from skeldistill.data.sampling import Choice, draw, plain, sample
 from skeldistill.data.store import Store
@@ -120,7 +121,7 @@ class Side:
             )
         return sizes.astype(np.float32)
 
-    def _degraded(self, rows: np.ndarray, seed: int, epoch: int) -> "_Joined":
+    def _degraded(self, rows: np.ndarray, seed: int, epoch: int) -> Joined:
         worse = []
         for row in rows.tolist():
             clip = self.store.clip(row)
@@ -129,30 +130,7 @@ class Side:
                 self._degradations, clip.joints, clip.scores, layout=self.layout, rng=rng
             )
             worse.append(self._fill(*arrays, layout=self.layout) if self._fill else arrays)
-        return _Joined.of(worse)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Joined:
-    """Clips in memory, laid out as a store lays them out."""
-
-    coordinates: np.ndarray
-    joint_offsets: np.ndarray
-    score_offsets: np.ndarray
-    num_persons: np.ndarray
-    num_frames: np.ndarray
-
-    @classmethod
-    def of(cls, clips: Sequence[tuple[np.ndarray, np.ndarray]]) -> "_Joined":
-        pieces = [array.ravel() for clip in clips for array in clip]
-        offsets = np.concatenate([[0], np.cumsum([piece.size for piece in pieces])[:-1]])
-        return cls(
-            coordinates=np.concatenate(pieces),
-            joint_offsets=offsets[0::2],
-            score_offsets=offsets[1::2],
-            num_persons=np.array([joints.shape[0] for joints, _ in clips]),
-            num_frames=np.array([joints.shape[1] for joints, _ in clips]),
-        )
+        return Joined.of(worse)
 
 
 @dataclass(frozen=True, kw_only=True)

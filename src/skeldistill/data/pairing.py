@@ -65,7 +65,7 @@ def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data)
     rows = high.in_split(fold.train)
     if data.validation or data.paired < 1:
         low_training = training_clips(low, high, fold, data)
-        lost = set(low.ids) - {low.ids[row] for row in low_training.only_paired().rows}
+        lost = set(_ids(low)) - set(_ids(low, low_training.only_paired().rows))
         groups = _groups(low, low.in_split(fold.train), data)
         held = {groups[i] for i in np.flatnonzero(_held_out(low, low.in_split(fold.train), data))}
         mine = _groups(high, rows, data)
@@ -99,8 +99,8 @@ def match(store: Store, rows: Int64[np.ndarray, " n"], high: Store) -> Int64[np.
     Raises:
         ValueError: a clip is labelled differently in the two views.
     """
-    place = {clip_id: row for row, clip_id in enumerate(high.ids)}
-    matches = np.array([place.get(store.ids[row], SOLITARY) for row in rows], np.int64)
+    place = {clip_id: row for row, clip_id in enumerate(_ids(high))}
+    matches = np.array([place.get(clip_id, SOLITARY) for clip_id in _ids(store, rows)], np.int64)
     both = matches != SOLITARY
     wrong = np.flatnonzero(both & (store.labels[rows] != high.labels[matches]))
     if len(wrong):
@@ -121,9 +121,9 @@ def _labels(store: Store, rows: np.ndarray) -> np.ndarray:
 
 
 def _refuse_leaks(store: Store, high: Store, fold: recipe.Fold) -> None:
-    test = {store.ids[row] for row in store.in_split(fold.test)}
+    test = set(_ids(store, store.in_split(fold.test)))
     for view in (store, high):
-        leaked = [view.ids[row] for row in view.in_split(fold.train) if view.ids[row] in test]
+        leaked = [clip_id for clip_id in _ids(view, view.in_split(fold.train)) if clip_id in test]
         if leaked:
             raise ValueError(
                 f"{len(leaked)} clips (such as {leaked[0]!r}) are in training split {fold.train!r} "
@@ -141,17 +141,21 @@ def _held_out(store: Store, rows: np.ndarray, data: recipe.Data) -> np.ndarray:
 def _groups(store: Store, rows: np.ndarray, data: recipe.Data) -> list[str]:
     """What is held out together: clips of one recording, named by a pattern in their ids."""
     groups = []
-    for row in rows:
-        found = re.search(data.group, store.ids[row]) if data.group else None
-        groups.append(found.group() if found else store.ids[row])
+    for clip_id in _ids(store, rows):
+        found = re.search(data.group, clip_id) if data.group else None
+        groups.append(found.group() if found else clip_id)
     return groups
+
+
+def _ids(store: Store, rows: np.ndarray | None = None) -> list[str]:
+    return (store.ids if rows is None else store.ids[rows]).tolist()
 
 
 def _chosen(
     store: Store, rows: np.ndarray, share: float, salt: str, groups: list[str] | None
 ) -> np.ndarray:
     """About this share of each class's clips, by the hash of their ids (or groups)."""
-    groups = groups or [store.ids[row] for row in rows]
+    groups = groups or _ids(store, rows)
     order = np.array([_draw(f"{salt}:{group}") for group in groups])
     chosen = np.zeros(len(rows), bool)
     for label in np.unique(store.labels[rows]):

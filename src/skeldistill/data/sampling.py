@@ -6,24 +6,14 @@ same way.
 """
 
 from dataclasses import dataclass, fields, replace
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int
 
+from skeldistill.data.joined import Joined
+from skeldistill.data.store import Store
 from skeldistill.layouts import Layout
 from skeldistill.recipe import Sampling
-
-
-@runtime_checkable
-class Ragged(Protocol):
-    """Clips of different lengths in one flat array; a `Store` is one."""
-
-    coordinates: np.ndarray
-    joint_offsets: np.ndarray
-    score_offsets: np.ndarray
-    num_persons: np.ndarray
-    num_frames: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +77,7 @@ def plain(count: int, sampling: Sampling, turn: int = 0) -> Choice:
 
 
 def sample(
-    ragged: Ragged,
+    ragged: Store | Joined,
     rows: Int[np.ndarray, " n"],
     choice: Choice,
     sampling: Sampling,
@@ -113,7 +103,7 @@ def sample(
 
 
 def _gather(
-    ragged: Ragged,
+    ragged: Store | Joined,
     rows: np.ndarray,
     choice: Choice,
     sampling: Sampling,
@@ -171,7 +161,7 @@ def _between(
 
 
 def persons_by_score(
-    ragged: Ragged, rows: np.ndarray, persons: int, num_joints: int
+    ragged: Store | Joined, rows: np.ndarray, persons: int, num_joints: int
 ) -> Int[np.ndarray, "n m"]:
     """The persons to show, the most certain first; the loop runs over crowded clips alone."""
     order = np.broadcast_to(np.arange(persons), (len(rows), persons)).copy()

@@ -4,13 +4,29 @@ Every network takes joints ``(n, m, t, v, c)`` and returns a `Prediction`; see `
 """
 
 from skeldistill.networks.agcn import AGCN
+from skeldistill.networks.ctrgcn import CTRGCN
+from skeldistill.networks.efficientgcn import EfficientGCNB0, EfficientGCNB2, EfficientGCNB4
 from skeldistill.networks.network import Network
+from skeldistill.networks.resgcn import PAResGCNB19, ResGCNB19
 from skeldistill.networks.shiftgcn import ShiftGCN
 from skeldistill.networks.stgcn import STGCN, ST2sGCN, STsGCN
 from skeldistill.shelf import pick
 
 SHELF: dict[str, type[Network]] = {
-    network.__name__: network for network in (AGCN, ST2sGCN, STGCN, STsGCN, ShiftGCN)
+    network.__name__: network
+    for network in (
+        AGCN,
+        EfficientGCNB0,
+        EfficientGCNB2,
+        EfficientGCNB4,
+        PAResGCNB19,
+        ResGCNB19,
+        ShiftGCN,
+        ST2sGCN,
+        STGCN,
+        STsGCN,
+        CTRGCN,
+    )
 }
 
 
@@ -21,9 +37,15 @@ def find(name: str) -> type[Network]:
 
 __all__ = [
     "AGCN",
+    "CTRGCN",
     "SHELF",
     "STGCN",
+    "EfficientGCNB0",
+    "EfficientGCNB2",
+    "EfficientGCNB4",
     "Network",
+    "PAResGCNB19",
+    "ResGCNB19",
     "ST2sGCN",
     "STsGCN",
     "ShiftGCN",

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from skeldistill.layouts import Layout
 from skeldistill.networks.adjacency import directed
-from skeldistill.networks.blocks import Pointwise, pointwise
+from skeldistill.networks.blocks import Pointwise, biases, fan_out, pointwise, weights
 from skeldistill.networks.network import Network, renamed
 from skeldistill.prediction import Prediction, presence
 
@@ -188,18 +188,6 @@ class AdaptiveGraphConvolution(nn.Module):
         )
 
 
-def weights(layers: nn.ModuleList) -> list[Tensor]:
-    """The weights of some convolutions."""
-    return [layer.weight for layer in layers if isinstance(layer, nn.Conv2d)]
-
-
-def biases(layers: nn.ModuleList) -> list[Tensor]:
-    """The biases of some convolutions."""
-    return [
-        layer.bias for layer in layers if isinstance(layer, nn.Conv2d) and layer.bias is not None
-    ]
-
-
 def convolution(
     channels_in: int, channels_out: int, *, frames: int = 1, stride: int = 1
 ) -> nn.Sequential:
@@ -210,11 +198,3 @@ def convolution(
         else nn.Conv2d(channels_in, channels_out, (frames, 1), (stride, 1), (frames // 2, 0))
     )
     return nn.Sequential(fan_out(layer), nn.BatchNorm2d(channels_out))
-
-
-def fan_out(layer: nn.Conv2d) -> nn.Conv2d:
-    """Draw weights that keep the size of gradients (He et al. 2015); biases are 0."""
-    nn.init.kaiming_normal_(layer.weight, mode="fan_out")
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
-    return layer

@@ -69,6 +69,26 @@ def pointwise(
     return mixed.permute(0, 2, 3, 1).reshape(b, t, v, -1).permute(0, 3, 1, 2)
 
 
+def weights(layers: nn.ModuleList) -> list[Tensor]:
+    """The weights of some convolutions."""
+    return [layer.weight for layer in layers if isinstance(layer, nn.Conv2d)]
+
+
+def biases(layers: nn.ModuleList) -> list[Tensor]:
+    """The biases of some convolutions."""
+    return [
+        layer.bias for layer in layers if isinstance(layer, nn.Conv2d) and layer.bias is not None
+    ]
+
+
+def fan_out(layer: nn.Conv2d) -> nn.Conv2d:
+    """Draw weights that keep the size of gradients (He et al. 2015); biases are 0."""
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out")
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 class Dropout(nn.Module):
     """Dropout that draws one random byte for each value: many times faster on CPUs.
 

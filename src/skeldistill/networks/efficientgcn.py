@@ -68,6 +68,7 @@ class EfficientGCN(ThreeBranchNetwork):
     """The compound coefficient: channels grow with 1.2, depths with 1.35 to its power."""
 
     temporal_stride = 4
+    lowest_feature = -0.2785  # the least of x * sigmoid(x)
 
     def __init__(
         self,

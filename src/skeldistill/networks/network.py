@@ -22,6 +22,7 @@ class Network(nn.Module):
     feature_channels: width of ``Prediction.features``. temporal_stride: how many input frames
     one frame of the features stands for. classifier: the last layer, pooled features to logits.
     frame_counts: how many frames clips may have; any number unless a network says otherwise.
+    lowest_feature: below which ``Prediction.features`` never are (0 after a ReLU).
     """
 
     layout: Layout
@@ -32,6 +33,7 @@ class Network(nn.Module):
     temporal_stride: int
     classifier: nn.Module
     frame_counts: range = range(1, 2**31)
+    lowest_feature: float = 0.0
 
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
         """Recognise a batch of clips."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skeldistill.layouts import Layout
+from skeldistill.networks.blocks import Pointwise, pointwise
 from skeldistill.networks.network import Network, renamed
 from skeldistill.prediction import Prediction, presence
 
@@ -162,7 +163,7 @@ class Block(nn.Module):
     def forward(self, x: Float[Tensor, "b c t v"], reach: int | None) -> Float[Tensor, "b d s v"]:
         """One block; a stride of 2 halves the frames."""
         y = self.temporal(self.spatial(x), reach)
-        return functional.relu(y if self.residual is None else y + self.residual(x))
+        return (y if self.residual is None else y + self.residual(x)).relu_()
 
 
 class SpatialUnit(nn.Module):
@@ -191,10 +192,10 @@ class SpatialUnit(nn.Module):
         """Mix joints and channels of every frame."""
         b, c, t, v = x.shape
         y = x.permute(0, 2, 3, 1).reshape(b * t, v * c).index_select(1, self.shift_in)
-        y = y * (torch.tanh(self.mask) + 1).flatten()
-        y = torch.addmm(self.bias, y.view(b * t * v, c), self.weight)
-        y = self.normalisation(y.view(b * t, -1).index_select(1, self.shift_out))
-        return functional.relu(y.view(b, t, v, -1).permute(0, 3, 1, 2) + self.residual(x))
+        y = (y * (torch.tanh(self.mask) + 1).flatten()).view(b, t, v, c).permute(0, 3, 1, 2)
+        y = pointwise(y, self.weight.t()[:, :, None, None], self.bias).permute(0, 2, 3, 1)
+        y = self.normalisation(y.reshape(b * t, -1).index_select(1, self.shift_out))
+        return (y.view(b, t, v, -1).permute(0, 3, 1, 2) + self.residual(x)).relu_()
 
 
 class TemporalUnit(nn.Module):
@@ -204,14 +205,14 @@ class TemporalUnit(nn.Module):
         super().__init__()
         self.normalisation_in = nn.BatchNorm2d(channels)
         self.shift_in = TemporalShift(channels, 1, official_gradient)
-        self.convolution = nn.Conv2d(channels, channels, 1)
+        self.convolution = Pointwise(channels, channels)
         self.shift_out = TemporalShift(channels, stride, official_gradient)
         self.normalisation_out = nn.BatchNorm2d(channels)
 
     def forward(self, x: Float[Tensor, "b c t v"], reach: int | None) -> Float[Tensor, "b c s v"]:
         """Mix frames and channels of every joint."""
         y = self.shift_in(self.normalisation_in(x), reach)
-        y = self.shift_out(functional.relu(self.convolution(y)), reach)
+        y = self.shift_out(self.convolution(y).relu_(), reach)
         return self.normalisation_out(y)
 
 
@@ -302,6 +303,4 @@ def round_the_joints(joints: int, channels: int, step: int) -> Int[Tensor, " vc"
 
 
 def _projection(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), nn.BatchNorm2d(channels_out)
-    )
+    return nn.Sequential(Pointwise(channels_in, channels_out, stride), nn.BatchNorm2d(channels_out))

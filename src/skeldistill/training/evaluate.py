@@ -67,9 +67,8 @@ def evaluate(
         joined = np.concatenate(logits)
         total = joined if turn == 0 else total + joined
     network.train(was_training)
-    ids = examples.student.store.ids
     return Said(
         logits=total / turns,
         labels=examples.clips.labels,
-        ids=tuple(ids[row] for row in examples.clips.rows),
+        ids=tuple(examples.student.store.ids[examples.clips.rows].tolist()),
     )

@@ -2,7 +2,7 @@
 
 import csv
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def forget(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _write_log(path: Path, history: list[Mapping[str, Any]]) -> None:
+def _write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """The history as a table, for those who would rather open it than TensorBoard."""
     columns = ["epoch", "learning_rate", "loss", "top1", "seconds"]
     for group in ("terms", "conflicts"):
