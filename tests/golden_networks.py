@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from skeldistill.checkpoint import load_official
 from skeldistill.cost import parameters
@@ -72,8 +73,8 @@ def same_gradients(network: Network, state: Mapping[str, Tensor], clips: Tensor,
     said, expected = network(clips).logits, twin(theirs, clips, training=True)
     torch.testing.assert_close(said, expected, rtol=1e-8, atol=1e-8)
     labels = torch.arange(len(clips)) * 7
-    torch.nn.functional.cross_entropy(said, labels).backward()
-    torch.nn.functional.cross_entropy(expected, labels).backward()
+    functional.cross_entropy(said, labels).backward()
+    functional.cross_entropy(expected, labels).backward()
     names, ours = network.official_names(), dict(network.named_parameters())
     for official, weight in learned.items():
         gradient = ours[names[official]].grad
@@ -85,3 +86,33 @@ def same_gradients(network: Network, state: Mapping[str, Tensor], clips: Tensor,
     for official, value in theirs.items():
         if ".running_" in official:
             torch.testing.assert_close(own[names[official]], value, rtol=1e-8, atol=1e-8)
+
+
+class Layers:
+    """Layers straight from an official state dict, for twins in the authors' order."""
+
+    def __init__(self, state: Mapping[str, Tensor], training: bool = False) -> None:
+        self.state = state
+        self.training = training
+
+    def normalised(self, x: Tensor, name: str) -> Tensor:
+        mean, var, weight, bias = (
+            self.state[f"{name}.{kind}"]
+            for kind in ("running_mean", "running_var", "weight", "bias")
+        )
+        return functional.batch_norm(x, mean, var, weight, bias, training=self.training)
+
+    def convolved(self, x: Tensor, name: str, stride=1, padding=0, dilation=1) -> Tensor:
+        weight, bias = self.state[f"{name}.weight"], self.state[f"{name}.bias"]
+        return functional.conv2d(x, weight, bias, (stride, 1), (padding, 0), (dilation, 1))
+
+    def down(self, x: Tensor, name: str, conv: str, norm: str, stride: int = 1) -> Tensor:
+        """A residual: changed where the state says how."""
+        if f"{name}.{conv}.weight" not in self.state:
+            return x
+        return self.normalised(self.convolved(x, f"{name}.{conv}", stride), f"{name}.{norm}")
+
+    def classified(self, x: Tensor, name: str, n: int) -> Tensor:
+        """The mean over frames and joints, then persons, and its scores."""
+        pooled = x.mean(dim=(2, 3)).view(n, len(x) // n, -1).mean(dim=1)
+        return functional.linear(pooled, self.state[f"{name}.weight"], self.state[f"{name}.bias"])

@@ -12,47 +12,36 @@ from skeldistill.networks import AGCN, adjacency
 
 
 def authors_order(
-    state: dict[str, Tensor],
-    joints: Tensor,
-    training: bool = False,
-    prefix: str = "",
+    state: dict[str, Tensor], joints: Tensor, training: bool = False, prefix: str = ""
 ) -> Tensor:
     """2s-AGCN straight from the official state dict, each partition on its own."""
+    layers = golden_networks.Layers(state, training)
     matrices = torch.from_numpy(adjacency.directed(NTU25)).to(joints)
 
-    def normalised(x: Tensor, name: str) -> Tensor:
-        mean, var = (state[f"{prefix}{name}.running_{kind}"] for kind in ("mean", "var"))
-        weight, bias = state[f"{prefix}{name}.weight"], state[f"{prefix}{name}.bias"]
-        return functional.batch_norm(x, mean, var, weight, bias, training=training)
-
-    def convolved(x: Tensor, name: str, stride=1, padding=0) -> Tensor:
-        weight, bias = state[f"{prefix}{name}.weight"], state[f"{prefix}{name}.bias"]
-        return functional.conv2d(x, weight, bias, (stride, 1), (padding, 0))
-
-    n, m, t, v, c = joints.shape
-    x = normalised(joints.permute(0, 1, 3, 4, 2).reshape(n, m * v * c, t), "data_bn")
-    x = x.view(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
-    for i in range(1, 11):
-        gcn, stride, entered = f"l{i}.gcn1", 2 if i in (5, 8) else 1, x
+    def adapted(x: Tensor, name: str) -> Tensor:
         summed = torch.zeros(())
         for k in range(3):
-            query = convolved(x, f"{gcn}.conv_a.{k}").permute(0, 3, 1, 2).flatten(2)
-            key = convolved(x, f"{gcn}.conv_b.{k}").flatten(1, 2)
-            own = torch.softmax(query @ key / query.shape[-1], dim=-2)
-            graph = own + matrices[k] + state[f"{prefix}{gcn}.PA"][k]
+            query = layers.convolved(x, f"{name}.conv_a.{k}").permute(0, 3, 1, 2).flatten(2)
+            key = layers.convolved(x, f"{name}.conv_b.{k}").flatten(1, 2)
+            graph = torch.softmax(query @ key / query.shape[-1], dim=-2)
+            graph = graph + matrices[k] + state[f"{name}.PA"][k]
             gathered = (x.flatten(1, 2) @ graph).unflatten(1, x.shape[1:3])
-            summed = summed + convolved(gathered, f"{gcn}.conv_d.{k}")
-        down = x
-        if f"{prefix}{gcn}.down.0.weight" in state:
-            down = normalised(convolved(x, f"{gcn}.down.0"), f"{gcn}.down.1")
-        x = functional.relu(normalised(summed, f"{gcn}.bn") + down)
-        x = normalised(convolved(x, f"l{i}.tcn1.conv", stride, 4), f"l{i}.tcn1.bn")
-        if f"{prefix}l{i}.residual.conv.weight" in state:
-            entered = convolved(entered, f"l{i}.residual.conv", stride)
-            entered = normalised(entered, f"l{i}.residual.bn")
-        x = functional.relu(x + entered if i > 1 else x)
-    pooled = x.mean(dim=(2, 3)).view(n, m, -1).mean(dim=1)
-    return functional.linear(pooled, state[f"{prefix}fc.weight"], state[f"{prefix}fc.bias"])
+            summed = summed + layers.convolved(gathered, f"{name}.conv_d.{k}")
+        y = layers.normalised(summed, f"{name}.bn")
+        return functional.relu(y + layers.down(x, f"{name}.down", "0", "1"))
+
+    n, m, t, v, c = joints.shape
+    x = layers.normalised(
+        joints.permute(0, 1, 3, 4, 2).reshape(n, m * v * c, t), f"{prefix}data_bn"
+    )
+    x = x.view(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
+    for i in range(1, 11):
+        name, stride = f"{prefix}l{i}", 2 if i in (5, 8) else 1
+        y = layers.convolved(adapted(x, f"{name}.gcn1"), f"{name}.tcn1.conv", stride, 4)
+        y = layers.normalised(y, f"{name}.tcn1.bn")
+        residual = layers.down(x, f"{name}.residual", "conv", "bn", stride) if i > 1 else 0
+        x = functional.relu(y + residual)
+    return layers.classified(x, f"{prefix}fc", n)
 
 
 def test_the_graph_takes_from_the_parent_and_from_the_children():
@@ -77,7 +66,7 @@ def test_equals_the_authors_network():
 
 def test_training_equals_that_in_the_authors_order():
     golden = golden_rule.read("2s-agcn_js")
-    clips = golden_networks.joints(golden)[:, :, :12].double()
+    clips = golden_networks.joints(golden)[:, :, :6].double()
     network = AGCN(NTU25, classes=60, persons=2)
     golden_networks.same_gradients(network, golden_networks.weights(golden), clips, authors_order)
 

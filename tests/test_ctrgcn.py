@@ -29,57 +29,48 @@ def authors_order(
 
     pyskl: with the two differences of PYSKL's code.
     """
+    layers = golden_networks.Layers(state, training)
 
-    def normalised(x: Tensor, name: str) -> Tensor:
-        mean, var = (state[f"{name}.running_{kind}"] for kind in ("mean", "var"))
-        weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
-        return functional.batch_norm(x, mean, var, weight, bias, training=training)
-
-    def convolved(x: Tensor, name: str, stride=1, padding=0, dilation=1) -> Tensor:
-        weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
-        return functional.conv2d(x, weight, bias, (stride, 1), (padding, 0), (dilation, 1))
-
-    def refined(x: Tensor, name: str, graph: Tensor, alpha: Tensor) -> Tensor:
-        x1, x2 = (convolved(x, f"{name}.conv{j}").mean(-2) for j in (1, 2))
-        x3 = convolved(x, f"{name}.conv3")
-        relations = torch.tanh(x1.unsqueeze(-1) - x2.unsqueeze(-2))
-        graphs = convolved(relations, f"{name}.conv4") * alpha + graph
-        return torch.einsum("ncuv,nctu->nctv" if pyskl else "ncuv,nctv->nctu", graphs, x3)
-
-    def over_time(x: Tensor, name: str, stride: int) -> Tensor:
-        branches = []
-        for j in range(3):
-            y = functional.relu(normalised(convolved(x, f"{name}.{j}.0"), f"{name}.{j}.1"))
-            if j < 2:
-                y = convolved(y, f"{name}.{j}.3.conv", stride, 2 * (j + 1), j + 1)
-                branches.append(normalised(y, f"{name}.{j}.3.bn"))
-            else:
-                y = functional.max_pool2d(y, (3, 1), (stride, 1), (1, 0))
-                branches.append(normalised(y, f"{name}.{j}.4"))
-        branches.append(normalised(convolved(x, f"{name}.3.0", stride), f"{name}.3.1"))
-        return torch.cat(branches, dim=1)
+    def adapted(x: Tensor, name: str) -> Tensor:
+        y = 0
+        for k in range(3):
+            one = f"{name}.convs.{k}"
+            x1, x2 = (layers.convolved(x, f"{one}.conv{j}").mean(-2) for j in (1, 2))
+            x3 = layers.convolved(x, f"{one}.conv3")
+            relations = torch.tanh(x1.unsqueeze(-1) - x2.unsqueeze(-2))
+            graphs = layers.convolved(relations, f"{one}.conv4") * state[f"{name}.alpha"]
+            graphs = graphs + state[f"{name}.PA"][k]
+            y = y + torch.einsum("ncuv,nctu->nctv" if pyskl else "ncuv,nctv->nctu", graphs, x3)
+        assert isinstance(y, Tensor)
+        y = layers.normalised(y, f"{name}.bn")
+        return functional.relu(y + layers.down(x, f"{name}.down", "0", "1"))
 
     n, m, t, v, c = joints.shape
-    x = normalised(joints.permute(0, 1, 3, 4, 2).reshape(n, m * v * c, t), "data_bn")
+    x = layers.normalised(joints.permute(0, 1, 3, 4, 2).reshape(n, m * v * c, t), "data_bn")
     x = x.view(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
     for i in range(1, 11):
-        gcn, stride, entered = f"l{i}.gcn1", 2 if i in (5, 8) else 1, x
-        graph, alpha = state[f"{gcn}.PA"], state[f"{gcn}.alpha"]
-        y = sum(refined(x, f"{gcn}.convs.{k}", graph[k], alpha) for k in range(3))
-        assert isinstance(y, Tensor)
-        down = x
-        if f"{gcn}.down.0.weight" in state:
-            down = normalised(convolved(x, f"{gcn}.down.0"), f"{gcn}.down.1")
-        x = functional.relu(normalised(y, f"{gcn}.bn") + down)
-        x = over_time(x, f"l{i}.tcn1.branches", stride)
+        stride = 2 if i in (5, 8) else 1
+        y = over_time(layers, adapted(x, f"l{i}.gcn1"), f"l{i}.tcn1.branches", stride)
         if pyskl:
-            x = functional.relu(x)
-        if f"l{i}.residual.conv.weight" in state:
-            entered = convolved(entered, f"l{i}.residual.conv", stride)
-            entered = normalised(entered, f"l{i}.residual.bn")
-        x = functional.relu(x + entered if i > 1 else x)
-    pooled = x.mean(dim=(2, 3)).view(n, m, -1).mean(dim=1)
-    return functional.linear(pooled, state["fc.weight"], state["fc.bias"])
+            y = functional.relu(y)
+        residual = layers.down(x, f"l{i}.residual", "conv", "bn", stride) if i > 1 else 0
+        x = functional.relu(y + residual)
+    return layers.classified(x, "fc", n)
+
+
+def over_time(layers: golden_networks.Layers, x: Tensor, name: str, stride: int) -> Tensor:
+    def entered(j: int) -> Tensor:
+        return layers.normalised(layers.convolved(x, f"{name}.{j}.0"), f"{name}.{j}.1")
+
+    branches = []
+    for j in (0, 1):
+        y = functional.relu(entered(j))
+        y = layers.convolved(y, f"{name}.{j}.3.conv", stride, 2 * (j + 1), j + 1)
+        branches.append(layers.normalised(y, f"{name}.{j}.3.bn"))
+    y = functional.max_pool2d(functional.relu(entered(2)), (3, 1), (stride, 1), (1, 0))
+    branches.append(layers.normalised(y, f"{name}.2.4"))
+    y = layers.convolved(x, f"{name}.3.0", stride)
+    return torch.cat([*branches, layers.normalised(y, f"{name}.3.1")], dim=1)
 
 
 def in_pyskl(name: str, head: str) -> str:
@@ -100,7 +91,7 @@ def test_equals_the_authors_network():
 
 def test_training_equals_that_in_the_authors_order():
     golden = golden_rule.read("ctr-gcn")
-    clips = golden_networks.joints(golden)[:, :, :12].double()
+    clips = golden_networks.joints(golden)[:, :, :6].double()
     network = CTRGCN(NTU25, classes=60, persons=2)
     state = golden_networks.weights(golden, starts(golden))
     golden_networks.same_gradients(network, state, clips, authors_order)
@@ -108,7 +99,7 @@ def test_training_equals_that_in_the_authors_order():
 
 def test_takes_the_weights_of_pyskl_and_mmaction2():
     golden = golden_rule.read("ctr-gcn")
-    clips = golden_networks.joints(golden)[:, :, :12].double()
+    clips = golden_networks.joints(golden)[:, :, :6].double()
     state = golden_networks.weights(golden, starts(golden))
     with torch.no_grad():
         twin = partial(authors_order, pyskl=True)
@@ -134,8 +125,8 @@ def test_a_fresh_network_knows_only_the_skeleton():
     graph = network.blocks[1].graph
     topology = graph.topology(torch.randn(2, 16, 6, 13))
     skeleton = torch.from_numpy(adjacency.directed(PENN13)).transpose(1, 2)  # rows take
-    torch.testing.assert_close(topology, skeleton.expand_as(topology))
+    torch.testing.assert_close(topology, skeleton[:, None, None].expand_as(topology))
     torch.nn.init.ones_(graph.gate)
     refined = graph.topology(torch.randn(2, 16, 6, 13))
-    assert (refined[0] != refined[1]).any()
-    assert (refined[:, 0] != refined[:, 1]).any()
+    assert (refined[:, :, 0] != refined[:, :, 1]).any()  # differs between persons
+    assert (refined[:, 0] != refined[:, 1]).any()  # and between channels

@@ -13,6 +13,9 @@ from scipy.io import loadmat, savemat
 from skeldistill import readers
 from skeldistill.clip import UNLABELLED, Clip
 
+FIRST = "a01_s01_e00_v01.json"
+SKELETONS = json.dumps({"skeletons": [[[7, 8, 9]] * 20] * 3})
+
 every_format = pytest.mark.parametrize("name", WRITERS)
 
 
@@ -170,6 +173,15 @@ def test_openpifpaf_reads_videos_and_images(written: Callable[[str], Path]) -> N
     np.testing.assert_array_equal(clips["walk"].joints, clips["run"].joints[:, :3])
 
 
+def test_openpifpaf_skips_what_is_no_person(tmp_path: Path) -> None:
+    car = {"keypoints": [1.0] * 72, "category_id": 3}
+    person = {"keypoints": [-3.0, -3.0, 0.0] * 16 + [5.0, 6.0, 0.7]}
+    (tmp_path / "street.jpg.predictions.json").write_text(json.dumps([car, person]))
+    clip = all_of("openpifpaf", tmp_path)["street"]
+    assert clip.joints[0, 0, 16].tolist() == [5, 6]
+    assert np.flatnonzero(clip.joints.any(axis=-1)).tolist() == [16]
+
+
 def test_jhmdb_splits_and_units(written: Callable[[str], Path]) -> None:
     path = written("jhmdb")
     clips = all_of("jhmdb", path)
@@ -217,38 +229,6 @@ def test_seeded_splits_stay_as_they_are(written: Callable[[str], Path]) -> None:
     assert sorted({name.split("/")[0] for name in train}) == ["ben", "carl"]
 
 
-def test_npy_labels_and_padding(written: Callable[[str], Path]) -> None:
-    path = written("stgcn_npy")
-    clips = all_of("stgcn_npy", path)
-    assert [(clip.label, clip.splits) for clip in clips.values()] == [
-        (0, ("train",)), (1, ("train",)), (2, ("train",)), (0, ("val",)), (1, ("val",)),
-    ]  # fmt: skip
-    data = np.load(path / "train_data.npy")
-    clip = clips["S001C001P001R001A002_train"]
-    np.testing.assert_array_equal(clip.joints[0], data[1, :, :FRAMES, :, 0].transpose(1, 2, 0))
-
-
-def test_npy_of_two_dimensions_has_scores(tmp_path: Path, rng: np.random.Generator) -> None:
-    data = np.zeros((1, 3, 10, 18, 2), np.float32)
-    data[0, :, :6, :, 0] = rng.uniform(0.1, 1, (3, 6, 18))
-    data[0, 2, 2] = 0
-    np.save(tmp_path / "val_data.npy", data)
-    (clip,) = readers.find("stgcn_npy").read(tmp_path)
-    assert clip.joints.shape == (1, 6, 18, 2)
-    np.testing.assert_array_equal(clip.scores[0], data[0, 2, :6, :, 0])
-    assert not clip.joints[0, 2].any()
-
-
-def test_npz_takes_labels_one_hot_or_not(written: Callable[[str], Path], tmp_path: Path) -> None:
-    path = written("ctrgcn_npz")
-    assert [clip.label for clip in all_of("ctrgcn_npz", path).values()] == [0, 7, 59]
-    data = dict(np.load(path))
-    np.savez_compressed(
-        path, **{key: data[key].argmax(1) if key[0] == "y" else data[key] for key in data}
-    )
-    assert [clip.label for clip in all_of("ctrgcn_npz", path).values()] == [0, 7, 59]
-
-
 def test_matlab_drops_the_axis_of_a_single_frame(tmp_path: Path, rng: np.random.Generator) -> None:
     joints = body(rng, 1, 20, 3)
     savemat(tmp_path / "a1_s1_t1_skeleton.mat", {"d_skel": joints[0]})
@@ -279,12 +259,15 @@ def test_wrong_options_are_told(name: str, options: dict[str, object], message: 
     [
         ("a07_s01_e00_v01.json", '{"skeletons": []}', "no action 7"),
         ("walk.json", '{"skeletons": []}', "name must be as a01_s01_e00_v01.json"),
-        ("a01_s01_e00_v01.json", '{"skeletons": [[[1, 2]]]}', "any x 20 x 3"),
-        ("a01_s01_e00_v01.json", '{"skeletons": [[["1", 2, 3]]]}', "lists of numbers"),
-        ("a01_s01_e00_v01.json", "[NaN]", "NaN where a number belongs"),
-        ("a01_s01_e00_v01.json", "[" * 100000, "no JSON"),
-        ("a01_s01_e00_v01.json", "[]", "needs 'skeletons' as list"),
-        ("a01_s01_e00_v01.json", '{"skeletons": []}', "any x 20 x 3"),
+        (FIRST, '{"skeletons": [[[1, 2]]]}', "any x 20 x 3"),
+        (FIRST, SKELETONS.replace("[7,", '["7",', 1), "lists of numbers"),
+        (FIRST, SKELETONS.replace("[7,", "[true,", 1), "lists of numbers"),
+        (FIRST, SKELETONS.replace("[7,", "[null,", 1), "lists of numbers"),
+        (FIRST, SKELETONS.replace("[7,", "[1e39,", 1), "not a finite number"),
+        (FIRST, "[NaN]", "NaN where a number belongs"),
+        (FIRST, "[" * 100000, "no JSON"),
+        (FIRST, "[]", "needs 'skeletons' as list"),
+        (FIRST, '{"skeletons": []}', "any x 20 x 3"),
     ],
 )
 def test_what_is_wrong_with_json_is_told(

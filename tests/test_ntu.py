@@ -76,6 +76,15 @@ def test_wide_in_seven_of_ten_frames_is_too_much(tmp_path: Path) -> None:
         assert read(tmp_path, {1: half, 2: over(person)}).num_persons == persons
 
 
+def test_wider_than_four_fifths_of_the_height_is_too_wide(tmp_path: Path) -> None:
+    person, high = moving(0.01), np.ptp(STANDING[:, 1])
+    for share, persons in ((0.79, 2), (0.81, 1)):
+        broad = moving(0)
+        broad[:, 0, 0] = STANDING[:, 0].min() + share * high
+        broad[:, 1, 0] = STANDING[:, 0].min()
+        assert read(tmp_path, {1: over(broad), 2: over(person)}).num_persons == persons
+
+
 def test_tracks_that_never_overlap_are_one_person(tmp_path: Path) -> None:
     track = moving(0.01)
     first, second = dict(list(over(track).items())[:5]), dict(list(over(track).items())[8:])

@@ -50,9 +50,10 @@ def in_archive(whole: bytes, rng: np.random.Generator) -> bytes:
     return target.getvalue()
 
 
-def outcome(name: str, path: Path) -> str:
+def outcome(name: str, path: Path, describe: bool = True) -> str:
     try:
-        readers.find(name).describe(path)
+        if describe:
+            readers.find(name).describe(path)
         for clip in readers.find(name).read(path):
             assert isinstance(clip, Clip)
     except (ValueError, OSError) as error:
@@ -71,13 +72,13 @@ def test_damaged_files_are_read_or_refused_in_one_line(
     files = [file for file in sorted(tmp_path.rglob("*")) if file.is_file()]
     wholes = [file.read_bytes() for file in files]
     outcomes = set()
-    for _ in range(TIMES):
+    for time in range(TIMES):
         place = int(rng.integers(len(files)))
         text = files[place].suffix in (".json", ".skeleton", ".txt")
         zipped = files[place].suffix == ".npz" and rng.random() < 0.7
         whole = wholes[place]
         files[place].write_bytes(in_archive(whole, rng) if zipped else damaged(whole, text, rng))
-        outcomes.add(outcome(name, path))
+        outcomes.add(outcome(name, path, describe=time % 4 == 0))
         files[place].write_bytes(wholes[place])
     assert outcomes == {"read", "refused"}
 

@@ -57,13 +57,12 @@ def parameters(network: nn.Module) -> int:
 def multiply_adds(network: Network, frames: int) -> int:
     """Multiply-adds of one clip in matrix products and convolutions (half its FLOPs).
 
-    Counted from shapes alone, nothing is computed; additions, normalisation and activations do
-    not count, the sums over neighbouring joints do.
+    Additions, normalisation and activations do not count, the sums over neighbouring joints do.
     """
-    shapes = copy.deepcopy(network).to("meta").eval()
+    still, clip = _ready(network, frames)
     counter = FlopCounterMode(display=False)
     with torch.inference_mode(), counter:
-        shapes(_clip(network, frames, torch.device("meta")))
+        still(clip)
     return counter.get_total_flops() // 2
 
 
@@ -73,17 +72,15 @@ def peak_memory(network: Network, frames: int) -> int:
     From the sizes of all tensors that operations return; a library's scratch space inside an
     operation is not seen.
     """
-    shapes = copy.deepcopy(network).to("meta").eval()
-    clip = _clip(network, frames, torch.device("meta"))
+    still, clip = _ready(network, frames)
     with torch.inference_mode(), _Memory() as memory:
-        shapes(clip)
+        still(clip)
     return memory.peak
 
 
 def latency(network: Network, frames: int, repeats: int = 5) -> float:
     """Median milliseconds from one clip's joints to its scores, on one CPU thread."""
-    still = copy.deepcopy(network).cpu().eval()
-    clip = _clip(still, frames, torch.device("cpu"))
+    still, clip = _ready(network, frames)
     spent = []
     with torch.inference_mode(), _one_thread():
         still(clip)
@@ -94,12 +91,13 @@ def latency(network: Network, frames: int, repeats: int = 5) -> float:
     return 1000 * sorted(spent)[len(spent) // 2]
 
 
-def _clip(network: Network, frames: int, device: torch.device) -> Float[Tensor, "n m t v c"]:
+def _ready(network: Network, frames: int) -> tuple[Network, Float[Tensor, "n m t v c"]]:
+    """A copy on the CPU, in evaluation mode, and a clip for it."""
     if frames < 1:
         raise ValueError(f"the cost of a clip needs at least 1 frame, got {frames}")
-    weight = next(network.parameters())
-    shape = (1, network.persons, frames, network.layout.num_joints, network.channels)
-    return torch.ones(shape, device=device, dtype=weight.dtype)
+    still = copy.deepcopy(network).cpu().eval()
+    shape = (1, still.persons, frames, still.layout.num_joints, still.channels)
+    return still, torch.ones(shape, dtype=next(still.parameters()).dtype)
 
 
 @contextmanager

@@ -6,10 +6,12 @@ Every network takes joints ``(n, m, t, v, c)`` and returns a `Prediction`; see `
 from skeldistill.networks.agcn import AGCN
 from skeldistill.networks.ctrgcn import CTRGCN
 from skeldistill.networks.efficientgcn import EfficientGCNB0, EfficientGCNB2, EfficientGCNB4
+from skeldistill.networks.msg3d import MSG3D
 from skeldistill.networks.network import Network
 from skeldistill.networks.resgcn import PAResGCNB19, ResGCNB19
 from skeldistill.networks.shiftgcn import ShiftGCN
 from skeldistill.networks.stgcn import STGCN, ST2sGCN, STsGCN
+from skeldistill.networks.stgcnpp import STGCNpp
 from skeldistill.shelf import pick
 
 SHELF: dict[str, type[Network]] = {
@@ -26,6 +28,8 @@ SHELF: dict[str, type[Network]] = {
         STGCN,
         STsGCN,
         CTRGCN,
+        MSG3D,
+        STGCNpp,
     )
 }
 
@@ -38,6 +42,7 @@ def find(name: str) -> type[Network]:
 __all__ = [
     "AGCN",
     "CTRGCN",
+    "MSG3D",
     "SHELF",
     "STGCN",
     "EfficientGCNB0",
@@ -47,6 +52,7 @@ __all__ = [
     "PAResGCNB19",
     "ResGCNB19",
     "ST2sGCN",
+    "STGCNpp",
     "STsGCN",
     "ShiftGCN",
     "find",

@@ -190,31 +190,36 @@ class ChannelwiseGraphConvolution(nn.Module):
     def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d t v"]:
         """Mix channels, then gather from the neighbours, channel by channel."""
         b, _, t, v = x.shape
-        values = pointwise(x, torch.cat(weights(self.values)), torch.cat(biases(self.values)))
-        values = values.permute(0, 2, 3, 1).reshape(b, t, v, self.partitions, -1)
-        values = values.permute(0, 4, 1, 3, 2).flatten(3).flatten(0, 1)  # (b d, t, k v)
-        # One product for each channel sums over neighbours and partitions.
-        y = torch.bmm(values, self.topology(x).flatten(2, 3).flatten(0, 1)).view(b, -1, t, v)
-        y = self.normalisation(y.contiguous(memory_format=torch.channels_last))
-        return functional.relu(y + self.residual(x))
+        mixed = pointwise(x, torch.cat(weights(self.values)), torch.cat(biases(self.values)))
+        # Channels first for the gathering: as transposed matrices, which PyTorch copies fast.
+        values = mixed.permute(0, 2, 3, 1).reshape(b * t * v, -1).t().contiguous()
+        values = values.view(self.partitions, -1, t, v)
+        graphs = self.topology(x).flatten(1, 2)
+        gathered = torch.bmm(values[0], graphs[0])
+        for k in range(1, self.partitions):
+            gathered = gathered.baddbmm_(values[k], graphs[k])
+        y = gathered.view(-1, b * t * v).t().contiguous().view(b, t, v, -1).permute(0, 3, 1, 2)
+        return functional.relu(self.normalisation(y) + self.residual(x))
 
-    def topology(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d k v w"]:
+    def topology(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "k d b v w"]:
         """The graph of every channel; joint w takes from joint v."""
         # The mean over frames comes before the channels are mixed: the same, and cheaper.
         weight = torch.cat([*weights(self.targets), *weights(self.sources)]).flatten(1)
         bias = torch.cat([*biases(self.targets), *biases(self.sources)])
-        mixed = (weight @ x.mean(dim=2) + bias[:, None]).unflatten(1, (2, self.partitions, -1))
-        first, second = mixed.unbind(dim=1)  # (b, k, r, v)
+        b, v = x.shape[0], x.shape[3]
+        embedded = weight @ x.mean(dim=2).transpose(0, 1).flatten(1) + bias[:, None]
+        first, second = embedded.view(2, self.partitions, -1, b, v)
         learned = self.learned
         if self.transposed:
             differences = first[..., :, None] - second[..., None, :]
         else:
             differences = first[..., None, :] - second[..., :, None]
             learned = learned.transpose(1, 2)  # the authors' rows are the joints that take
-        weight = torch.stack(weights(self.relations)).flatten(2)  # (k, d, r)
-        bias = torch.stack(biases(self.relations))[..., None, None]
-        refined = (weight @ torch.tanh(differences).flatten(3)).unflatten(3, differences.shape[3:])
-        return ((refined + bias) * self.gate + learned[:, None]).transpose(1, 2)
+        weight = torch.stack(weights(self.relations)).flatten(2) * self.gate  # (k, d, r)
+        bias = torch.stack(biases(self.relations)) * self.gate
+        constant = bias[..., None, None, None] + learned[:, None, None]
+        refined = torch.bmm(weight, torch.tanh(differences).flatten(2))
+        return refined.view(*bias.shape, b, v, v).add_(constant)
 
     def _for_each_partition(self, channels_in: int, channels_out: int) -> nn.ModuleList:
         return nn.ModuleList(

@@ -1,0 +1,36 @@
+"""Every benchmark, as ratios against a named baseline in the same run; `make bench`.
+
+python benchmarks/run.py [--out figures.json] [--only loader,step]
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import loader
+import step
+import torch
+
+from skeldistill.training.machine import machine
+
+BENCHMARKS = {"loader": loader.measure, "step": step.measure}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, help="also write the figures as JSON")
+    parser.add_argument("--only", default=",".join(BENCHMARKS), help="which, comma-separated")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    figures = {"machine": machine()}
+    for name in chosen.only.split(","):
+        figures[name] = BENCHMARKS[name]()
+        print(f"\n{name}")
+        for what, value in figures[name].items():
+            print(f"  {what:<58} {value:>12,.2f}")
+    if chosen.out:
+        chosen.out.write_text(json.dumps(figures, indent=2), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""What MS-G3D is built from: graphs of several scales, windows in space-time, dilated branches.
+
+Axes of the formulas: k scale (bones in between), v and u joints, w and x frames of a window.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skeldistill.networks import adjacency
+from skeldistill.networks.blocks import Pointwise, pointwise
+
+DILATIONS = (1, 2, 3, 4)
+"""Frames between the taps of the dilated branches."""
+
+BRANCHES = len(DILATIONS) + 2
+"""The dilated branches, the largest of three frames, and the frame itself."""
+
+
+def disentangled(
+    between: Float[np.ndarray, "v v"], scales: int, by_column: bool
+) -> Float32[np.ndarray, "k v v"]:
+    """For each number of bones, exactly the joints that far away, and the joint itself (eq. 4).
+
+    Args:
+        between: how many bones lie between two joints.
+        scales: how many matrices; the first is the joint alone.
+        by_column: columns sum to 1, as in PYSKL; otherwise ``D^-1/2 A D^-1/2``.
+    """
+    itself = np.eye(len(between), dtype=bool)
+    matrices = []
+    for hop in range(scales):
+        links = ((between == hop) | itself).astype(float)
+        sums = links.sum(axis=1)
+        shared = links / np.sqrt(sums[:, None] * sums)
+        matrices.append(adjacency.normalised(links) if by_column else shared)
+    return np.stack(matrices).astype(np.float32)
+
+
+def over_frames(between: Float[np.ndarray, "v v"], frames: int) -> Float[np.ndarray, "wv wv"]:
+    """Bones between the joints of several frames: a joint is linked to itself in all others."""
+    tiled = np.tile(between, (frames, frames))
+    return np.where((tiled == 0) & ~np.eye(len(tiled), dtype=bool), 1, tiled)
+
+
+class MultiScale(nn.Module):
+    """What a graph of several scales learns: links beside those of the body, and weights."""
+
+    adjacency: Float[Tensor, "k v v"]
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        matrices: Float32[np.ndarray, "k v v"],
+        pyskl: bool,
+    ) -> None:
+        super().__init__()
+        self.pyskl = pyskl
+        k, v, _ = matrices.shape
+        # Only PYSKL's weights bring their graph.
+        self.register_buffer("adjacency", torch.from_numpy(matrices), persistent=pyskl)
+        shape = (k, v, v) if pyskl else (k * v, v)
+        self.learned = nn.Parameter(torch.empty(shape).uniform_(-1e-6, 1e-6))
+        self.mixing = nn.Conv2d(k * channels_in, channels_out, 1)
+        self.normalisation = nn.BatchNorm2d(channels_out)
+
+    def matrices(self) -> Float[Tensor, "k v v"]:
+        """What joint v (second axis) takes from joint u (third axis)."""
+        matrices = self.adjacency + self.learned.view_as(self.adjacency)
+        return matrices.transpose(1, 2) if self.pyskl else matrices
+
+
+class MultiScaleGraph(MultiScale):
+    """The joints of one frame, each scale with its own weights (eq. 5).
+
+    ``out[v] = ReLU(BN(sum_k sum_u (A[k, v, u] + B[k, v, u]) W[k] x[u] + b))``, B being learned.
+    """
+
+    def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d t v"]:
+        """Gather from all distances, then mix channels."""
+        b, c, t, v = x.shape
+        gather = (
+            self.matrices().transpose(0, 1).reshape(-1, v)
+        )  # rows (v, k): k c is one axis below
+        frames = x.permute(0, 2, 3, 1).reshape(b * t, v, c)
+        gathered = torch.bmm(gather.expand(b * t, -1, -1), frames).view(b, t, v, -1)
+        y = pointwise(gathered.permute(0, 3, 1, 2), self.mixing.weight, self.mixing.bias)
+        return self.normalisation(y).relu_()
+
+
+class Window(MultiScale):
+    """G3D (section 3.3): the joints of several frames as one graph, then its frames made one.
+
+    The authors unfold the clip into overlapping windows, multiply each by one matrix over all
+    joints of all its frames, and reorder the result to mix channels. With the joints as channels
+    that product is a convolution over frames, so nothing is unfolded here. Where it is cheaper,
+    channels are mixed first: once a frame, instead of once for every window that the frame is in.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        inner: int,
+        channels_out: int,
+        matrices: Float32[np.ndarray, "k v v"],
+        pyskl: bool,
+        *,
+        frames: int,
+        stride: int,
+    ) -> None:
+        super().__init__(channels_in, inner, matrices, pyskl)
+        self.frames, self.stride = frames, stride
+        self.widens = inner > channels_in
+        self.collapse = nn.Conv3d(inner, channels_out, (1, frames, 1))
+        self.collapse_normalisation = nn.BatchNorm2d(channels_out)
+
+    def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s v"]:
+        """Windows around every `stride`-th frame, zeros around the clip."""
+        y = self._gathered_first(x) if self.widens else self._mixed_first(x)
+        y = self.normalisation(y).relu_()
+        y = y.permute(0, 2, 3, 1).unflatten(2, (-1, self.frames)).flatten(3)  # (b, s, v, w d)
+        weight = self.collapse.weight.squeeze((2, 4)).transpose(1, 2).flatten(1)
+        y = pointwise(y.permute(0, 3, 1, 2), weight[:, :, None, None], self.collapse.bias)
+        return self.collapse_normalisation(y)
+
+    def _gathered_first(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s vw"]:
+        y = self._over_frames(x.transpose(1, 3), self._kernel().flatten(0, 2))  # (b, v w k, s, c)
+        y = y.permute(0, 2, 3, 1).unflatten(3, (-1, len(self.adjacency)))  # (b, s, c, v w, k)
+        y = y.permute(0, 1, 3, 4, 2).flatten(3)  # (b, s, v w, k c)
+        return pointwise(y.permute(0, 3, 1, 2), self.mixing.weight, self.mixing.bias)
+
+    def _mixed_first(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s vw"]:
+        assert self.mixing.bias is not None
+        weight = self.mixing.weight.unflatten(1, (-1, x.shape[1])).transpose(0, 1).flatten(0, 1)
+        y = pointwise(x, weight, None).permute(0, 2, 3, 1)  # (b, t, u, k d)
+        y = y.unflatten(3, (len(self.adjacency), -1)).permute(0, 1, 4, 3, 2).flatten(3)
+        kernel = self._kernel().flatten(0, 1).flatten(1, 2)
+        y = self._over_frames(y.permute(0, 3, 1, 2), kernel)  # (b, v w, s, d)
+        return y.transpose(1, 3) + self.mixing.bias[:, None, None]
+
+    def _kernel(self) -> Float[Tensor, "v w k u x"]:
+        """What joint v in frame w of a window takes from joint u in frame x of it."""
+        frames = (self.frames, -1)
+        return self.matrices().unflatten(1, frames).unflatten(3, frames).permute(2, 1, 0, 4, 3)
+
+    def _over_frames(
+        self, x: Float[Tensor, "b i t c"], kernel: Float[Tensor, "o i w"]
+    ) -> Float[Tensor, "b o s c"]:
+        x = x.contiguous(memory_format=torch.channels_last)
+        half = self.frames // 2
+        return functional.conv2d(x, kernel[..., None], None, (self.stride, 1), (half, 0))
+
+
+class MultiScaleTemporal(nn.Module):
+    """Branches of different reach over frames, side by side (section 3.4, MS-TCN)."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, stride: int = 1, *, activated: bool = True
+    ) -> None:
+        super().__init__()
+        each = channels_out // BRANCHES
+        self.stride, self.activated = stride, activated
+        self.entries = nn.ModuleList(nn.Conv2d(channels_in, each, 1) for _ in range(BRANCHES - 1))
+        self.entry_norms = nn.ModuleList(nn.BatchNorm2d(each) for _ in range(BRANCHES - 1))
+        self.dilated = nn.ModuleList(
+            nn.Conv2d(each, each, (3, 1), (stride, 1), (dilation, 0), (dilation, 1))
+            for dilation in DILATIONS
+        )
+        self.plain = Pointwise(channels_in, each, stride)
+        self.exit_norms = nn.ModuleList(nn.BatchNorm2d(each) for _ in range(BRANCHES))
+        self.residual: nn.Module = nn.Identity()
+        if stride > 1 or channels_in != channels_out:
+            self.residual = nn.Sequential(
+                Pointwise(channels_in, channels_out, stride), nn.BatchNorm2d(channels_out)
+            )
+
+    def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s v"]:
+        """Mix frames; all branches enter through one product."""
+        weight, bias = (side_by_side(self.entries, name) for name in ("weight", "bias"))
+        entered = normalised_together(pointwise(x, weight, bias), self.entry_norms).relu_()
+        *parts, last = entered.chunk(BRANCHES - 1, dim=1)
+        branches = [layer(part) for layer, part in zip(self.dilated, parts, strict=True)]
+        branches.append(functional.max_pool2d(last, (3, 1), (self.stride, 1), (1, 0)))
+        branches.append(self.plain(x))
+        y = normalised_together(torch.cat(branches, dim=1), self.exit_norms) + self.residual(x)
+        return y.relu_() if self.activated else y
+
+    @staticmethod
+    def official_names(official: str, own: str) -> dict[str, str]:
+        """The authors' names of its modules, the same in PYSKL."""
+        names = {
+            f"{official}.branches.{BRANCHES - 2}.4": f"{own}.exit_norms.{BRANCHES - 2}",
+            f"{official}.branches.{BRANCHES - 1}.0": f"{own}.plain",
+            f"{official}.branches.{BRANCHES - 1}.1": f"{own}.exit_norms.{BRANCHES - 1}",
+            f"{official}.residual.conv": f"{own}.residual.0",
+            f"{official}.residual.bn": f"{own}.residual.1",
+        }
+        for i in range(BRANCHES - 1):
+            names[f"{official}.branches.{i}.0"] = f"{own}.entries.{i}"
+            names[f"{official}.branches.{i}.1"] = f"{own}.entry_norms.{i}"
+        for i in range(len(DILATIONS)):
+            names[f"{official}.branches.{i}.3.conv"] = f"{own}.dilated.{i}"
+            names[f"{official}.branches.{i}.3.bn"] = f"{own}.exit_norms.{i}"
+        return names
+
+
+def normalised_together(
+    x: Float[Tensor, "b c t v"], norms: nn.ModuleList
+) -> Float[Tensor, "b c t v"]:
+    """Normalise channels by several modules side by side, in one pass over them."""
+    mean, variance, weight, bias = (
+        side_by_side(norms, name) for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    training = norms[0].training
+    x = functional.batch_norm(x, mean, variance, weight, bias, training)
+    if training:  # the statistics above are copies
+        for i, norm in enumerate(norms):
+            norm.get_buffer("running_mean").copy_(mean.chunk(len(norms))[i])
+            norm.get_buffer("running_var").copy_(variance.chunk(len(norms))[i])
+            norm.get_buffer("num_batches_tracked").add_(1)
+    return x
+
+
+def side_by_side(modules: nn.ModuleList, name: str) -> Tensor:
+    """One tensor of every module, of equal channels, as of one wide module."""
+    return torch.cat([getattr(module, name) for module in modules])
