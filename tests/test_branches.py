@@ -107,10 +107,8 @@ def test_nobody_has_no_position_and_right_angles():
 
 def test_long_bones_along_an_axis_have_an_angle():
     joints = torch.zeros(1, 1, 200, 13, 2)
-    joints[..., 0] = torch.rand(200, 13) * 1e4
-    made = Branches(PENN13, 2, score=False)(joints)
-    assert made.isfinite().all()
-    assert (made[:, 2, 2] <= math.pi).all()
+    joints[..., 0] = torch.rand(200, 13) * 1e4  # rounded, the cosine is 1
+    assert Branches(PENN13, 2, score=False)(joints).isfinite().all()
 
 
 def test_gradients_reach_the_joints():
@@ -137,10 +135,12 @@ def test_joints_and_their_branches_are_one(name):
     network = made(name)
     joints = torch.randn(2, 2, 6, 13, 3)
     joints[1, 1] = 0
-    joints[0, :, 4:] = 0
+    joints[0, :, 3:] = 0
     ready = network.branches(joints).contiguous()  # another order in memory
-    for ours, theirs in zip(network(joints), network.from_branches(ready), strict=True):
+    said = network(joints)
+    for ours, theirs in zip(said, network.from_branches(ready), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert said.present.tolist() == [[[True, False], [True, False]], [[True, True], [False, False]]]
 
 
 @shelf
@@ -177,7 +177,8 @@ def test_is_drawn_as_the_authors_draw(name):
 
 @shelf
 def test_width_scales_every_channel(name):
-    narrow, half = (made(name, width=width).feature_channels for width in (0.25, 0.5))
-    assert abs(half - 2 * narrow) <= 8
+    whole = networks.find(name)(PENN13, classes=2).feature_channels
+    for width in (0.125, 0.5):
+        assert abs(made(name, width=width).feature_channels - width * whole) <= 4
     sizes = [sum(w.numel() for w in made(name, width=w_).parameters()) for w_ in (0.25, 0.5, 1.0)]
     assert all(smaller < larger for smaller, larger in pairwise(sizes))

@@ -9,7 +9,8 @@ import pytest
 import torch
 from stores import named, small_store
 
-from skeldistill import recipe
+from skeldistill import checkpoint, recipe
+from skeldistill.layouts import COCO17
 from skeldistill.training import state, task, train
 from skeldistill.training.experiment import list_tasks, run
 from skeldistill.training.task import Task, perform
@@ -231,3 +232,73 @@ def test_several_at_once_give_what_one_after_another_gives(experiment, tmp_path)
     for a, b in zip(one["methods"], two["methods"], strict=True):
         assert a["confusion"] == b["confusion"]
     shutil.rmtree(tmp_path / "two")
+
+
+def test_a_student_can_start_from_another_runs_weights(experiment, tmp_path):
+    experiment["methods"] = ["teacher"]
+    first = only(experiment, "teacher", tmp_path / "first")
+    perform(first)
+    other = small_store(
+        tmp_path / "other.arrow",
+        named(24, "train", classes=2) + named(8, "test", 24, classes=2),
+        classes=("one", "two"),
+        layout=COCO17,
+    )
+    weights = str(first.folder / task.NETWORK)
+    experiment["data"] = {"high": {"store": str(other.path)}}
+    experiment["methods"] = {
+        "all": {"start_from": weights},
+        "head": {"start_from": weights, "train_only_head": True},
+    }
+    started = {name: only(experiment, name, tmp_path / "second") for name in ("all", "head")}
+    source, _ = checkpoint.load(first.folder / task.NETWORK)
+    for name, one in started.items():
+        perform(one)
+        fresh = one.measured()["not_carried_over"]
+        assert "classifier.weight" in fresh  # two classes instead of three
+        assert "normalisation.weight" in fresh  # 17 joints instead of 13
+        assert "blocks.3.temporal.weight" not in fresh
+        network, _ = checkpoint.load(one.folder / task.NETWORK)
+        same = torch.equal(network.blocks[3].temporal.weight, source.blocks[3].temporal.weight)
+        assert same == (name == "head")
+
+
+def test_a_3d_teacher_teaches_a_2d_student_on_other_joints(experiment, tmp_path):
+    experiment["data"] = {
+        "high": {"reader": "synthetic", "options": {"clips": 48, "layout": "kinect20"}},
+        "low": {"reader": "synthetic", "options": {"clips": 48, "view": "low"}},
+    }
+    experiment["methods"] = {
+        "teacher": None,
+        "PLKD": None,
+        "parts": {"losses": [{"name": "PartGraphMatching"}, {"name": "GlobalContrastive"}]},
+    }
+    experiment["training"]["epochs"] = 1
+    results = run(recipe.parse(experiment), tmp_path / "run")
+    assert set(results["methods"][2]["curves"][0]["epochs"][0]["terms"]) == {
+        "task",
+        "part_node",
+        "part_edge",
+        "GlobalContrastive",
+    }
+    with pytest.raises(ValueError, match="GraphMatching needs one layout"):
+        run(recipe.parse({**experiment, "methods": ["teacher", "SKD"]}), tmp_path / "run")
+
+
+def test_solitary_clips_and_a_bank(experiment, tmp_path):
+    experiment["data"]["paired"] = 0.5
+    losses = [{"name": "PartContrastive", "bank": True, "temperature": 0.5}]
+    experiment["methods"] = {
+        "teacher": None,
+        "bank": {"losses": losses},
+        "paired clips": {"losses": losses, "clips": "paired"},
+        "one class at a time": {
+            "losses": [{"name": "PartContrastive"}],
+            "training": {"batches": "class_aware"},
+        },
+    }
+    experiment["training"]["epochs"] = 1
+    results = run(recipe.parse(experiment), tmp_path / "run")
+    first = {row["name"]: row["curves"][0]["epochs"][0] for row in results["methods"]}
+    assert first["bank"]["skipped"] == {"PartContrastive": 0.0}
+    assert first["teacher"]["skipped"] == {}

@@ -190,6 +190,8 @@ def _one(
         f"{method}: top-1 {measured['top1']:.2f} %, top-5 {measured['top5']:.2f} % "
         f"({measured['clips']} clips, {measured['seconds']:.0f} s)"
     )
+    if measured["not_carried_over"]:
+        typer.echo(f"started anew: {', '.join(measured['not_carried_over'])}")
     typer.echo(f"network: {task.folder / 'network.safetensors'}")
 
 

@@ -7,7 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skeldistill.data.dataset import Batch
+from skeldistill.losses.global_contrastive import GlobalContrastive
 from skeldistill.losses.loss import Loss
+from skeldistill.losses.part_contrastive import PartContrastive
 from skeldistill.networks.network import Network
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import LossTerm
@@ -61,6 +63,14 @@ class Distiller(nn.Module):
                 for part, value in loss.terms(student, taught, batch.labels).items():
                     terms[part] = weight * value
         return student, task, terms
+
+    def skipped(self) -> dict[str, Tensor | int]:
+        """How many clips of the last batch each contrastive loss could learn nothing from."""
+        return {
+            name: loss.skipped
+            for name, loss in self.losses.items()
+            if isinstance(loss, PartContrastive | GlobalContrastive)
+        }
 
     @torch.no_grad()
     def ask_teacher(self, batch: Batch) -> Prediction:

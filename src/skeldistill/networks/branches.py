@@ -135,9 +135,7 @@ def bones(
     """Each joint seen from its parent, and the angles between that bone and the axes."""
     bone = x - x[..., parents, :]
     length = torch.linalg.vector_norm(bone, dim=-1, keepdim=True)
-    cosine = bone / (length + 1e-4)
-    # Rounding lifts the cosine of a long bone along an axis above 1.
-    return bone, torch.arccos(cosine.clamp(-1, 1))
+    return bone, torch.arccos(bone / (length + 1e-4))
 
 
 def hung_on(root: int, parents: Int[np.ndarray, " v"]) -> Int[np.ndarray, " v"]:

@@ -13,6 +13,7 @@ from skeldistill.files import whole
 
 STATE = "state.pt"
 BEFORE = "state-before.pt"
+GROUPS = ("terms", "conflicts", "skipped")
 
 
 def save(
@@ -53,7 +54,7 @@ def forget(folder: Path) -> None:
 def _write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """The history as a table, for those who would rather open it than TensorBoard."""
     columns = ["epoch", "learning_rate", "loss", "top1", "seconds"]
-    for group in ("terms", "conflicts"):
+    for group in GROUPS:
         names = {name for entry in history for name in entry[group]}
         columns += [f"{group}.{name}" for name in sorted(names)]
     with whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
@@ -61,6 +62,6 @@ def _write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
         writer.writeheader()
         for entry in history:
             row = {key: entry[key] for key in columns if key in entry}
-            for group in ("terms", "conflicts"):
+            for group in GROUPS:
                 row |= {f"{group}.{name}": value for name, value in entry[group].items()}
             writer.writerow(row)

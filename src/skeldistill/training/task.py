@@ -25,7 +25,7 @@ from skeldistill.recipe import LossTerm, Method, Recipe, Training
 from skeldistill.shelf import build
 from skeldistill.training import state
 from skeldistill.training.evaluate import Said, evaluate
-from skeldistill.training.train import History, Progress, fit
+from skeldistill.training.train import Progress, fit
 
 NETWORK, SAID, MEASURED = "network.safetensors", "said.npz", "measured.json"
 
@@ -123,8 +123,7 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     examples, tested = _examples(task, method, *views)
     torch.manual_seed(task.seed)
     student = make_network(recipe, method, examples.student)
-    if method.start_from:
-        _start_from(student, method, task)
+    fresh = _start_from(student, method, task) if method.start_from else ()
     teacher = None
     if method.losses:
         teacher, _ = checkpoint.load(task.sibling(method.teacher).folder / NETWORK)
@@ -150,7 +149,18 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
         watch=watch,
     )
     said = evaluate(student, tested, device=next(student.parameters()).device)
-    _keep(task, student.cpu(), said, history, time.perf_counter() - began, tested.student)
+    _keep(task, student.cpu(), said, tested.student)
+    measured = {
+        "fingerprint": task.fingerprint,
+        "top1": said.accuracy(1),
+        "top5": said.accuracy(5),
+        "clips": len(said.labels),
+        "seconds": time.perf_counter() - began,
+        "not_carried_over": list(fresh),
+        "history": history,
+    }
+    write_text(task.folder / MEASURED, json.dumps(measured))  # last: it says that all is done
+    state.forget(task.folder)
 
 
 def make_network(recipe: Recipe, method: Method, side: Side) -> Network:
@@ -256,16 +266,18 @@ def _task_loss(training: Training, student: Network) -> Loss:
     return losses.find("SoftmaxTask")(context, label_smoothing=training.label_smoothing)
 
 
-def _start_from(student: Network, method: Method, task: Task) -> None:
+def _start_from(student: Network, method: Method, task: Task) -> tuple[str, ...]:
+    """Take over the weights that fit; the names of those that do not, and start anew."""
     assert method.start_from is not None
     if method.start_from in task.recipe.methods:
         path = task.sibling(method.start_from).folder / NETWORK
     else:
         path = Path(method.start_from)
     start, _ = checkpoint.load(path)
-    checkpoint.carry_over(start, student)
+    fresh = checkpoint.carry_over(start, student)
     if method.train_only_head:
         checkpoint.freeze_all_but_head(student)
+    return fresh
 
 
 def _forget_if_changed(task: Task) -> None:
@@ -277,9 +289,7 @@ def _forget_if_changed(task: Task) -> None:
         mark.write_text(task.fingerprint, encoding="utf-8")
 
 
-def _keep(
-    task: Task, student: Network, said: Said, history: History, seconds: float, side: Side
-) -> None:
+def _keep(task: Task, student: Network, said: Said, side: Side) -> None:
     recipe = task.recipe
     checkpoint.save(
         task.folder / NETWORK,
@@ -297,16 +307,6 @@ def _keep(
     with whole(task.folder / SAID) as partial:
         ids = np.array(said.ids, dtype=np.str_)
         np.savez_compressed(partial, logits=said.logits, labels=said.labels, ids=ids)
-    measured = {
-        "fingerprint": task.fingerprint,
-        "top1": said.accuracy(1),
-        "top5": said.accuracy(5),
-        "clips": len(said.labels),
-        "seconds": seconds,
-        "history": history,
-    }
-    write_text(task.folder / MEASURED, json.dumps(measured))
-    state.forget(task.folder)
 
 
 def _safe(name: str) -> str:

@@ -23,7 +23,11 @@ from skeldistill.recipe import Training
 from skeldistill.training import state
 
 History = list[dict[str, Any]]
-"""One entry an epoch: epoch, learning_rate, loss, top1, terms, conflicts, seconds."""
+"""One entry an epoch: epoch, learning_rate, loss, top1, terms, conflicts, skipped, seconds.
+
+terms: every loss. conflicts: share of steps in which it conflicted with the task. skipped: share of
+clips that a contrastive loss could learn nothing from.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +106,7 @@ def fit(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             tally.add(batch, prediction.logits, task, terms, conflicts)
+            tally.add_skipped(distiller.skipped())
             last = history[-1] if history else None
             watch(
                 Progress(epoch=epoch, epochs=training.epochs, step=step + 1, steps=steps, last=last)
@@ -161,6 +166,7 @@ class _Tally:
         self.right: Tensor | float = 0.0
         self.sums: dict[str, Tensor] = {}
         self.conflicts: dict[str, float] = {}
+        self.skipped: dict[str, Tensor | int] = {}
         self.steps = 0
 
     def add(
@@ -180,6 +186,10 @@ class _Tally:
         for name, conflicted in conflicts.items():
             self.conflicts[name] = self.conflicts.get(name, 0.0) + conflicted
 
+    def add_skipped(self, skipped: dict[str, Tensor | int]) -> None:
+        for name, count in skipped.items():
+            self.skipped[name] = self.skipped.get(name, 0) + count
+
     def means(self) -> dict[str, Any]:
         terms = {name: float(value) / self.clips for name, value in self.sums.items()}
         return {
@@ -187,6 +197,7 @@ class _Tally:
             "top1": 100 * float(self.right) / self.clips,
             "terms": terms,
             "conflicts": {name: total / self.steps for name, total in self.conflicts.items()},
+            "skipped": {name: float(total) / self.clips for name, total in self.skipped.items()},
         }
 
 
@@ -199,4 +210,5 @@ def _log(fabric: Fabric, entry: dict[str, Any]) -> None:
     scalars = {key: entry[key] for key in ("learning_rate", "loss", "top1", "seconds")}
     scalars |= {f"term/{name}": value for name, value in entry["terms"].items()}
     scalars |= {f"conflict/{name}": value for name, value in entry["conflicts"].items()}
+    scalars |= {f"skipped/{name}": value for name, value in entry["skipped"].items()}
     fabric.log_dict(scalars, step=entry["epoch"])
