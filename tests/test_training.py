@@ -183,7 +183,7 @@ def test_the_learning_rate_warms_up_and_falls():
     assert rates[2] == pytest.approx(0.5)
     assert rates[4] == pytest.approx(1.0)
     assert rates[20] == pytest.approx(0.0)
-    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert all(a >= b for a, b in itertools.pairwise(rates[4:]))
     steps = recipe.Training(epochs=10, warmup=0, schedule="steps", milestones=(3, 6))
     assert [round(train.learning_rate(steps, epoch), 6) for epoch in (0.0, 3.0, 7.0)] == [
         0.1,
