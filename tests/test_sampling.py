@@ -108,12 +108,12 @@ def test_normalising_forgets_place_and_size_of_the_image(rng):
     moved = [((joints * 3 + 500) * (scores > 0)[..., None], scores) for joints, scores in clips]
     sampling = Sampling(frames=16, persons=2)
     choice = plain(1, sampling)
-    one, _ = sample(Joined.of(clips), np.array([0]), choice, sampling, PENN13, 2)
+    one, scores = sample(Joined.of(clips), np.array([0]), choice, sampling, PENN13, 2)
     other, _ = sample(Joined.of(moved), np.array([0]), choice, sampling, PENN13, 2)
     np.testing.assert_allclose(one, other, atol=1e-3)
-    seen = one.reshape(-1, 2)[np.any(one.reshape(-1, 2) != 0, axis=1)]
-    assert np.abs(seen.mean(axis=0)).max() < 1e-4
-    assert np.square(seen).sum(axis=1).mean() == pytest.approx(1, abs=1e-3)
+    weights = scores.reshape(-1, 1) / scores.sum()
+    assert np.abs((one.reshape(-1, 2) * weights).sum(axis=0)).max() < 1e-4
+    assert (np.square(one.reshape(-1, 2)) * weights).sum() == pytest.approx(1, abs=1e-3)
 
 
 def test_lost_joints_and_absent_persons_are_zero_after_everything(rng):
@@ -198,3 +198,18 @@ def test_velocities_are_steps_to_the_next_frame():
     np.testing.assert_array_equal(made[0, 0, :, 0], [[2, 2], [2, 2], [0, 0]])
     np.testing.assert_array_equal(stream("velocity", joints, PENN13), made)
     np.testing.assert_array_equal(stream("joint", joints, PENN13), joints)
+
+
+def test_joints_that_the_source_is_unsure_of_can_count_as_lost(rng):
+    clips = clips_of(rng, [(1, 12)])
+    sampling = Sampling(frames=8, least_score=0.5)
+    joints, scores = sample(
+        Joined.of(clips), np.array([0]), plain(1, sampling), sampling, PENN13, 2
+    )
+    assert set(np.unique(scores[scores < 0.5])) == {0.0}
+    assert (joints[scores == 0] == 0).all()
+    everything = Sampling(frames=8)
+    _, all_scores = sample(
+        Joined.of(clips), np.array([0]), plain(1, everything), everything, PENN13, 2
+    )
+    np.testing.assert_array_equal(scores, all_scores * (all_scores >= 0.5))

@@ -142,11 +142,14 @@ class Sampling(Section):
     )
     normalisation: Literal["clip", "image", "centre", "none"] = Field(
         default="clip",
-        description="clip: centred and scaled by all seen joints of the clip; image: -1 to 1 over "
+        description="clip: centred and scaled by the clip's joints, certain ones more; image: -1 to 1 over "
         "the image; centre: metres around the layout's centre in the first frame; none",
     )
     confidence: bool = Field(
         default=True, description="2-D joints carry their score as third channel"
+    )
+    least_score: float = Field(
+        default=0.0, ge=0, lt=1, description="joints that the source is less sure of count as lost"
     )
     stream: Literal["joint", "bone", "velocity", "bone_velocity"] = "joint"
     rotation: float = Field(

@@ -90,6 +90,8 @@ def sample(
     Lost joints, absent persons and padded frames are 0 in coordinates and score.
     """
     joints, scores = _gather(ragged, rows, choice, sampling, layout.num_joints, channels)
+    if sampling.least_score:
+        scores = scores * (scores >= sampling.least_score)
     joints = _normalise(joints, scores, sampling, layout, image_sizes)
     if choice.mirrored.any():
         joints, scores = _mirror(joints, scores, choice.mirrored, layout)
@@ -196,12 +198,14 @@ def _normalise(
         return (joints - half) / half * seen
     if sampling.normalisation == "centre":
         return (joints - _first_centre(joints, scores, layout)) * seen
-    # One centre and one scale for all persons and frames keep who stands and moves where.
+    # One centre and one scale for all persons and frames keep who stands and moves where. Certain
+    # joints decide them: what an estimator guesses lies anywhere, even far outside the image.
     axes = (1, 2, 3)
-    count = np.maximum(seen.sum(axis=axes, keepdims=True), 1)
-    centre = (joints * seen).sum(axis=axes, keepdims=True, dtype=np.float64) / count
+    weight = scores[..., None]
+    total = np.maximum(weight.sum(axis=axes, keepdims=True), 1e-6)
+    centre = (joints * weight).sum(axis=axes, keepdims=True, dtype=np.float64) / total
     offset = (joints - centre.astype(np.float32)) * seen
-    spread = np.square(offset).sum(axis=(*axes, 4), keepdims=True) / count
+    spread = (np.square(offset) * weight).sum(axis=(*axes, 4), keepdims=True) / total
     return offset / np.sqrt(np.maximum(spread, 1e-12))
 
 
