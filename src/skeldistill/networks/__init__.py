@@ -4,6 +4,7 @@ Every network takes joints ``(n, m, t, v, c)`` and returns a `Prediction`; see `
 """
 
 from skeldistill.networks.agcn import AGCN
+from skeldistill.networks.asgcn import ASGCN
 from skeldistill.networks.ctrgcn import CTRGCN
 from skeldistill.networks.efficientgcn import EfficientGCNB0, EfficientGCNB2, EfficientGCNB4
 from skeldistill.networks.msg3d import MSG3D
@@ -30,6 +31,7 @@ SHELF: dict[str, type[Network]] = {
         CTRGCN,
         MSG3D,
         STGCNpp,
+        ASGCN,
     )
 }
 
@@ -41,6 +43,7 @@ def find(name: str) -> type[Network]:
 
 __all__ = [
     "AGCN",
+    "ASGCN",
     "CTRGCN",
     "MSG3D",
     "SHELF",

@@ -124,14 +124,16 @@ def _at_once(tasks: list[Task], jobs: int, watch: Watch, finished: Callable[[Tas
         with ProcessPoolExecutor(jobs, context, _start_worker, (steps, threads)) as pool:
             waiting, running = list(tasks), {}
             try:
-                while waiting or running:
-                    _submit_ready(pool, waiting, running, jobs)
+                _submit_ready(pool, waiting, running, jobs)
+                while running:
                     done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
                     _pass_on(steps, tasks, watch)
                     for future in done:
                         task = running.pop(future)
                         future.result()
                         finished(task)
+                    if done:
+                        _submit_ready(pool, waiting, running, jobs)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in multiprocessing.active_children():
