@@ -9,6 +9,7 @@ from skeldistill.networks.ctrgcn import CTRGCN
 from skeldistill.networks.efficientgcn import EfficientGCNB0, EfficientGCNB2, EfficientGCNB4
 from skeldistill.networks.msg3d import MSG3D
 from skeldistill.networks.network import Network
+from skeldistill.networks.pegcn import PEGCN
 from skeldistill.networks.resgcn import PAResGCNB19, ResGCNB19
 from skeldistill.networks.shiftgcn import ShiftGCN
 from skeldistill.networks.stgcn import STGCN, ST2sGCN, STsGCN
@@ -32,6 +33,7 @@ SHELF: dict[str, type[Network]] = {
         MSG3D,
         STGCNpp,
         ASGCN,
+        PEGCN,
     )
 }
 
@@ -46,6 +48,7 @@ __all__ = [
     "ASGCN",
     "CTRGCN",
     "MSG3D",
+    "PEGCN",
     "SHELF",
     "STGCN",
     "EfficientGCNB0",

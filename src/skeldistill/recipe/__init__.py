@@ -1,0 +1,39 @@
+"""The recipe: one experiment as frozen, checked data; YAML in, YAML and JSON Schema out.
+
+A recipe names data, networks, training and the methods to compare. What it leaves out comes from
+its family (`strong` or `paper`); the resolved recipe states everything and is a recipe itself.
+"""
+
+from skeldistill.recipe.reading import expanded, load, parse
+from skeldistill.recipe.ready_made import DEFAULT_METHODS, FAMILIES, METHODS
+from skeldistill.recipe.recipe import Recipe
+from skeldistill.recipe.sections import (
+    Data,
+    Fold,
+    LossTerm,
+    Method,
+    Part,
+    Sampling,
+    Section,
+    Training,
+    View,
+)
+
+__all__ = [
+    "DEFAULT_METHODS",
+    "FAMILIES",
+    "METHODS",
+    "Data",
+    "Fold",
+    "LossTerm",
+    "Method",
+    "Part",
+    "Recipe",
+    "Sampling",
+    "Section",
+    "Training",
+    "View",
+    "expanded",
+    "load",
+    "parse",
+]

@@ -1,0 +1,79 @@
+"""Reading recipes: YAML in, changes as ``--set a.b=c`` asks, and one line for what is wrong."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from skeldistill.recipe.recipe import Recipe
+
+
+def load(path: Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe, change it as `--set a.b=c` asks, and check it.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: one line that says what is wrong with the recipe.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    for change in changes:
+        data = _changed(data, change)
+    return parse(data, where=str(path))
+
+
+def parse(data: Any, where: str = "recipe") -> Recipe:
+    """Check plain containers as a recipe; ValueError says in one line what is wrong."""
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        raise ValueError(f"{where}: {_one_line(error)}") from None
+
+
+def expanded(source: str) -> str:
+    """A path with `$NAME` and `~` filled in; ValueError names a variable that is not set."""
+    missing = [name for name in re.findall(r"\$\{?(\w+)", source) if name not in os.environ]
+    if missing:
+        raise ValueError(
+            f"{source!r} needs the environment variable {missing[0]}, which is not set"
+        )
+    return os.path.expandvars(str(Path(source).expanduser()))
+
+
+def _changed(data: Any, change: str) -> Any:
+    """A copy of `data` with one `a.b=c` applied."""
+    path, equals, text = change.partition("=")
+    if not equals or not path:
+        raise ValueError(f"--set {change}: write it as section.key=value")
+    return _put(data, path.split("."), yaml.safe_load(text), change)
+
+
+def _put(data: Any, keys: list[str], value: Any, change: str) -> Any:
+    if not keys:
+        return value
+    key, rest = keys[0], keys[1:]
+    if isinstance(data, list) and all(isinstance(item, str) for item in data) and data:
+        data = dict.fromkeys(data)  # a list of ready-made methods
+    if isinstance(data, list):
+        if not key.isdigit() or int(key) >= len(data):
+            raise ValueError(f"--set {change}: {key!r} is no place in a list of {len(data)}")
+        return [
+            _put(old, rest, value, change) if i == int(key) else old for i, old in enumerate(data)
+        ]
+    data = dict(data or {})
+    return {**data, key: _put(data.get(key), rest, value, change)}
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(step) for step in first["loc"])
+    said = first["msg"].removeprefix("Value error, ")
+    came = "" if first["type"] in ("value_error", "missing") else f" (got {first['input']!r})"
+    more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
+    return f"{place + ': ' if place else ''}{said}{came}{more}"

@@ -1,0 +1,52 @@
+"""What a recipe need not spell out: methods by name alone, and the defaults of its family."""
+
+from typing import Any
+
+from skeldistill.shelf import pick
+
+SLIDING = {"name": "SlidingWindowAverage", "window": 3}
+SKD_LOSSES = ({"name": "KL"}, {"name": "GraphMatching"})
+METHODS: dict[str, dict[str, Any]] = {
+    "teacher": {"view": "high", "network": "teacher"},
+    "low": {},
+    "low+completion": {"completion": SLIDING},
+    "low+augmentation": {"augmentation": ({"name": "JointOcclusion", "probability": 0.3},)},
+    "low+high": {"mix": 0.5},
+    "KL": {"losses": ({"name": "KL"},)},
+    "SKD": {"losses": SKD_LOSSES},
+    "SKD+completion": {"losses": SKD_LOSSES, "completion": SLIDING},
+    "SKD+high": {"losses": SKD_LOSSES, "mix": 0.5},
+    "GlobalMSC": {"losses": ({"name": "GlobalContrastive"},)},
+    "PLKD": {"losses": ({"name": "PartContrastive"},)},
+    "SKD+PLKD": {"losses": (*SKD_LOSSES, {"name": "PartContrastive"})},
+}
+"""The methods that a recipe may ask for by name alone."""
+
+DEFAULT_METHODS = ("teacher", "low", "low+completion", "low+augmentation", "SKD", "SKD+completion")
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "strong": {
+        "sampling": {"rotation": 15.0, "scaling": 0.1},
+        "training": {},
+    },
+    "paper": {
+        "sampling": {
+            "frames": 300,
+            "persons": 2,
+            "frame_choice": "replay",
+            "normalisation": "image",
+        },
+        "training": {
+            "schedule": "steps",
+            "milestones": (15, 30, 45),
+            "weight_decay": 1e-4,
+            "warmup": 0,
+        },
+    },
+}
+"""What each family sets when the recipe does not: `paper` as SKD IV-A prints it."""
+
+
+def find(name: str) -> dict[str, Any]:
+    """A method by its name alone; ValueError names the nearest one."""
+    return pick("ready-made method", METHODS, name)

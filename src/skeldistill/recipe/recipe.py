@@ -1,0 +1,71 @@
+"""The recipe: one experiment as frozen, checked data."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, model_validator
+
+from skeldistill.recipe.ready_made import DEFAULT_METHODS, FAMILIES, METHODS, find
+from skeldistill.recipe.sections import Data, Method, Part, Sampling, Section, Training
+from skeldistill.shelf import nearest
+
+
+class Recipe(Section):
+    """One experiment: every method, fold and seed that `skeldistill run` will run."""
+
+    name: str = Field(description="a short name for folders and reports")
+    title: str = Field(default="", description="a line for people")
+    family: Literal["strong", "paper"] = "strong"
+    data: Data
+    sampling: Sampling = Sampling()
+    training: Training = Training()
+    teacher: Part = Part(name="STGCN")
+    student: Part = Part(name="STGCN")
+    methods: dict[str, Method] = Field(description="by name; a list takes the ready-made ones")
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            raise ValueError("a recipe is a mapping with at least `name` and `data`")
+        resolved = dict(data)
+        family = FAMILIES.get(resolved.get("family", "strong"), {})
+        for section, defaults in family.items():
+            resolved[section] = {**defaults, **(resolved.get(section) or {})}
+        methods = resolved.get("methods", DEFAULT_METHODS)
+        if isinstance(methods, Mapping):
+            methods = {
+                name: METHODS.get(name, {}) | dict(body or {}) for name, body in methods.items()
+            }
+        else:
+            methods = {name: find(name) for name in methods}
+        resolved["methods"] = methods
+        return resolved
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Recipe":
+        for name, method in self.methods.items():
+            if method.losses and method.teacher not in self.methods:
+                raise ValueError(
+                    f"methods.{name}.teacher is {method.teacher!r}, which is no method; "
+                    f"{nearest(method.teacher, self.methods)}"
+                )
+            if method.losses and method.teacher == name:
+                raise ValueError(f"methods.{name} is its own teacher")
+            self.training_of(name)
+            self.sampling_of(name)
+        return self
+
+    def training_of(self, method: str) -> Training:
+        """How a method is trained: the recipe's training with the method's own changes."""
+        return Training(**{**self.training.model_dump(), **self.methods[method].training})
+
+    def sampling_of(self, method: str) -> Sampling:
+        """How a method samples: the recipe's sampling with the method's own changes."""
+        return Sampling(**{**self.sampling.model_dump(), **self.methods[method].sampling})
+
+    def to_yaml(self) -> str:
+        """The resolved recipe: nothing left out, and a valid recipe itself."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
