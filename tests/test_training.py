@@ -13,7 +13,8 @@ from skeldistill import checkpoint, recipe
 from skeldistill.layouts import COCO17
 from skeldistill.training import state, task, train
 from skeldistill.training.experiment import list_tasks, run
-from skeldistill.training.task import Task, perform
+from skeldistill.training.perform import perform
+from skeldistill.training.task import Task
 
 SMALL = {"name": "STGCN", "width": 0.125}
 
@@ -302,3 +303,15 @@ def test_solitary_clips_and_a_bank(experiment, tmp_path):
     first = {row["name"]: row["curves"][0]["epochs"][0] for row in results["methods"]}
     assert first["bank"]["skipped"] == {"PartContrastive": 0.0}
     assert first["teacher"]["skipped"] == {}
+
+
+def test_changed_clips_make_their_runs_anew(experiment, tmp_path):
+    experiment["methods"] = ["teacher"]
+    one = only(experiment, "teacher", tmp_path / "run")
+    before = one.fingerprint
+    moved = tmp_path / "moved.arrow"
+    shutil.copy(tmp_path / "high.arrow", moved)
+    experiment["data"]["high"] = {"store": str(moved)}
+    assert only(experiment, "teacher", tmp_path / "run").fingerprint == before
+    small_store(moved, named(36, "train") + named(12, "test", 36), seed=5)
+    assert only(experiment, "teacher", tmp_path / "other").fingerprint != before

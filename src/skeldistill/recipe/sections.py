@@ -134,8 +134,8 @@ class Sampling(Section):
     )
     normalisation: Literal["clip", "image", "centre", "none"] = Field(
         default="clip",
-        description="clip: centred and scaled by the clip's joints, certain ones more; image: -1 to 1 over "
-        "the image; centre: metres around the layout's centre in the first frame; none",
+        description="clip: centred and scaled by the clip's joints, certain ones more; image: -1 "
+        "to 1 over the image; centre: metres around the layout's centre in the first frame; none",
     )
     confidence: bool = Field(
         default=True, description="2-D joints carry their score as third channel"

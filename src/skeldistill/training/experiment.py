@@ -20,8 +20,9 @@ from skeldistill.data.pairing import evaluation_clips
 from skeldistill.data.views import derived, open_views
 from skeldistill.files import write_text
 from skeldistill.recipe import Recipe
+from skeldistill.training.perform import check, perform
 from skeldistill.training.results import gather
-from skeldistill.training.task import Task, perform
+from skeldistill.training.task import Task
 from skeldistill.training.train import Progress as Step
 
 Watch = Callable[[Task, Step], None]
@@ -73,7 +74,7 @@ def run_one(
     write_text(root / "recipe.yaml", recipe.to_yaml())
     open_views(recipe.data, root / "views", quiet=console is None)
     last = Task(recipe=recipe, root=root, method=method, fold=fold, seed=seed)
-    last.check()
+    check(last)
     tasks = _with_needs(last)
     with _shown(tasks, console) as (watch, finished):
         for task in tasks:
@@ -112,7 +113,7 @@ def _prepare(recipe: Recipe, root: Path, *, quiet: bool) -> None:
     for name, method in recipe.methods.items():
         view = high if method.view == "high" else low
         derived(view, (), method.completion, recipe.data.seed, root / "views", quiet=quiet)
-        Task(recipe=recipe, root=root, method=name, fold=0, seed=recipe.seeds[0]).check()
+        check(Task(recipe=recipe, root=root, method=name, fold=0, seed=recipe.seeds[0]))
 
 
 def _at_once(tasks: list[Task], jobs: int, watch: Watch, finished: Callable[[Task], None]) -> None:

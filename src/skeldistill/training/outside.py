@@ -16,7 +16,8 @@ from skeldistill.distillation.part_matrix import part_weights
 from skeldistill.files import whole
 from skeldistill.recipe import Sampling
 from skeldistill.training.evaluate import Said, evaluate
-from skeldistill.training.task import NETWORK, Task, teacher_examples
+from skeldistill.training.perform import teacher_examples
+from skeldistill.training.task import NETWORK, Task
 
 
 def evaluate_store(

@@ -14,9 +14,10 @@ from skeldistill.data.views import open_views
 from skeldistill.distillation.knowledge import ask
 from skeldistill.recipe import Recipe
 from skeldistill.training.machine import machine
+from skeldistill.training.perform import number_of_classes, teacher_examples
 from skeldistill.training.samples import sample_clips
 from skeldistill.training.statistics import compare, gap_closed, over_runs
-from skeldistill.training.task import NETWORK, Task, number_of_classes, teacher_examples
+from skeldistill.training.task import NETWORK, Task
 
 INTERVALS = (
     "Accuracies: Student's t over all folds and seeds. Comparisons and the share of the gap: "

@@ -1,31 +1,17 @@
 """One task of an experiment: one method, trained on one fold under one seed, and evaluated."""
 
+import functools
 import hashlib
 import json
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from skeldistill import checkpoint, losses, networks
-from skeldistill.data.dataset import Examples, Side
-from skeldistill.data.pairing import evaluation_clips, teacher_clips, training_clips
-from skeldistill.data.store import Store
-from skeldistill.data.views import derived, open_views
-from skeldistill.distillation.distill import Distiller
-from skeldistill.distillation.knowledge import share_knowledge
-from skeldistill.files import whole, write_text
-from skeldistill.losses.loss import Loss, LossContext
-from skeldistill.networks.network import Network
-from skeldistill.recipe import LossTerm, Method, Recipe, Training
-from skeldistill.shelf import build
-from skeldistill.training import state
-from skeldistill.training.evaluate import Said, evaluate
-from skeldistill.training.train import Progress, fit
+from skeldistill.data.views import open_views
+from skeldistill.recipe import Data, Method, Part, Recipe
+from skeldistill.training.evaluate import Said
 
 NETWORK, SAID, MEASURED = "network.safetensors", "said.npz", "measured.json"
 
@@ -60,16 +46,16 @@ class Task:
         recipe = self.recipe
         method = recipe.methods[self.method]
         said = {
-            "data": recipe.data.model_dump(mode="json"),
+            "data": recipe.data.model_dump(mode="json", exclude={"folds", "high", "low"}),
+            "views": _views_mark(recipe.data.model_dump_json(), self.root),
             "fold": recipe.data.folds[self.fold].model_dump(),
             "method": method.model_dump(mode="json"),
-            "network": _network_part(recipe, method).model_dump(),
+            "network": network_part(recipe, method).model_dump(),
             "sampling": recipe.sampling_of(self.method).model_dump(),
             "training": recipe.training_of(self.method).model_dump(mode="json"),
             "seed": self.seed,
             "needs": [task.fingerprint for task in self.needs],
         }
-        del said["data"]["folds"]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -79,20 +65,6 @@ class Task:
             return self.measured()["fingerprint"] == self.fingerprint
         except (OSError, ValueError, KeyError):
             return False
-
-    def check(self) -> None:
-        """Refuse in one line what would fail later: parts that no shelf has, options they lack."""
-        recipe = self.recipe
-        method = recipe.methods[self.method]
-        views = open_views(recipe.data, self.root / "views", quiet=True)
-        examples, _ = _examples(self, method, *views)
-        with torch.device("meta"):
-            student = make_network(recipe, method, examples.student)
-            _task_loss(recipe.training_of(self.method), student)
-            if method.losses:
-                taught_by = recipe.methods[method.teacher]
-                assert examples.teacher is not None
-                _losses(method, student, make_network(recipe, taught_by, examples.teacher))
 
     def measured(self) -> dict[str, Any]:
         """What was measured: accuracies, seconds, and the history of training."""
@@ -112,203 +84,18 @@ class Task:
         )
 
 
-def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> None:
-    """Train and evaluate, unless it is done; what was begun goes on where it stopped."""
-    if task.done:
-        return
-    began = time.perf_counter()
-    _forget_if_changed(task)
-    recipe, method = task.recipe, task.recipe.methods[task.method]
-    views = open_views(recipe.data, task.root / "views", quiet=True)
-    examples, tested = _examples(task, method, *views)
-    torch.manual_seed(task.seed)
-    student = make_network(recipe, method, examples.student)
-    fresh = _start_from(student, method, task) if method.start_from else ()
-    teacher = None
-    if method.losses:
-        teacher, _ = checkpoint.load(task.sibling(method.teacher).folder / NETWORK)
-    terms = _losses(method, student, teacher)
-    if teacher is not None:
-        taught_by = task.sibling(method.teacher)
-        share_knowledge(
-            [loss for _, loss in terms.values()],
-            teacher,
-            teacher_examples(taught_by, *views),
-            examples.clips,
-            folder=taught_by.folder,
-        )
-    training = recipe.training_of(task.method)
-    distiller = Distiller(student, _task_loss(training, student), teacher, terms)
-    history = fit(
-        distiller,
-        examples,
-        training,
-        seed=task.seed,
-        folder=task.folder,
-        revise=method.gradient_revision,
-        watch=watch,
-    )
-    said = evaluate(student, tested, device=next(student.parameters()).device)
-    _keep(task, student.cpu(), said, tested.student)
-    measured = {
-        "fingerprint": task.fingerprint,
-        "top1": said.accuracy(1),
-        "top5": said.accuracy(5),
-        "clips": len(said.labels),
-        "seconds": time.perf_counter() - began,
-        "not_carried_over": list(fresh),
-        "history": history,
-    }
-    write_text(task.folder / MEASURED, json.dumps(measured))  # last: it says that all is done
-    state.forget(task.folder)
-
-
-def make_network(recipe: Recipe, method: Method, side: Side) -> Network:
-    """The method's network for what its side of the data looks like."""
-    part = _network_part(recipe, method)
-    options = {
-        "classes": number_of_classes(side.store),
-        "persons": side.sampling.persons,
-        "channels": side.channels,
-        **part.options,
-    }
-    return build("network", networks.find(part.name), options, side.layout)
-
-
-def number_of_classes(store: Store) -> int:
-    """As many as the store names, else as its labels show."""
-    return len(store.classes) or int(store.labels.max()) + 1
-
-
-def _network_part(recipe: Recipe, method: Method):
-    return recipe.teacher if method.network == "teacher" else recipe.student
-
-
-def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Examples, Examples]:
-    """Training and evaluation clips of a method."""
-    recipe, folder = task.recipe, task.root / "views"
-    fold = recipe.data.folds[task.fold]
-    sampling = recipe.sampling_of(task.method)
-    view = high if method.view == "high" else low
-    seen = derived(view, (), method.completion, recipe.data.seed, folder, quiet=True)
-    tested = Examples(
-        clips=evaluation_clips(seen, fold, recipe.data), student=Side(store=seen, sampling=sampling)
-    )
-    taught = high if method.augment == "high" and method.augmentation else seen
-    clips = (
-        teacher_clips(high, low, fold, recipe.data)
-        if taught is high
-        else training_clips(taught, high, fold, recipe.data)
-    )
-    if method.clips == "paired":
-        clips = clips.only_paired()
-    student = Side(
-        store=taught,
-        sampling=sampling,
-        augmentation=method.augmentation,
-        completion=method.completion,
-    )
-    teacher = mixed = None
-    if method.losses:
-        teacher = Side(store=high, sampling=recipe.sampling_of(method.teacher))
-    if method.mix:
-        mixed = _mixed(method, student, high)
-    examples = Examples(clips=clips, student=student, teacher=teacher, mixed=mixed, mix=method.mix)
-    return examples, tested
-
-
-def _mixed(method: Method, student: Side, high: Store) -> Side:
-    """The high view as the student sees its own; both need the same joints."""
-    same = high.layout.same_as(student.layout) and high.channels == student.store.channels
-    if not same:
-        raise ValueError(
-            f"mix needs both views on the same joints; high has {high.layout.name} "
-            f"({high.channels}-D) and low {student.layout.name} ({student.store.channels}-D)"
-        )
-    return Side(store=high, sampling=student.sampling, augmentation=method.augmentation)
-
-
-def teacher_examples(task: Task, high: Store, low: Store) -> Examples:
-    """The clips that a teacher's task was trained on, as it sees them."""
-    recipe = task.recipe
-    clips = teacher_clips(high, low, recipe.data.folds[task.fold], recipe.data)
-    return Examples(clips=clips, student=Side(store=high, sampling=recipe.sampling_of(task.method)))
-
-
-def _losses(
-    method: Method, student: Network, teacher: Network | None
-) -> dict[str, tuple[LossTerm, Loss]]:
-    if teacher is None:
-        return {}
-    context = LossContext(
-        student_layout=student.layout,
-        teacher_layout=teacher.layout,
-        student_channels=student.feature_channels,
-        teacher_channels=teacher.feature_channels,
-        classes=student.classes,
-    )
-    return {
-        term.name: (term, build("loss", losses.find(term.name), term.options, context))
-        for term in method.losses
-    }
-
-
-def _task_loss(training: Training, student: Network) -> Loss:
-    context = LossContext(
-        student_layout=student.layout,
-        teacher_layout=student.layout,
-        student_channels=student.feature_channels,
-        teacher_channels=student.feature_channels,
-        classes=student.classes,
-    )
-    if training.task_loss == "binary":
-        return losses.find("BinaryTask")(context)
-    return losses.find("SoftmaxTask")(context, label_smoothing=training.label_smoothing)
-
-
-def _start_from(student: Network, method: Method, task: Task) -> tuple[str, ...]:
-    """Take over the weights that fit; the names of those that do not, and start anew."""
-    assert method.start_from is not None
-    if method.start_from in task.recipe.methods:
-        path = task.sibling(method.start_from).folder / NETWORK
-    else:
-        path = Path(method.start_from)
-    start, _ = checkpoint.load(path)
-    fresh = checkpoint.carry_over(start, student)
-    if method.train_only_head:
-        checkpoint.freeze_all_but_head(student)
-    return fresh
-
-
-def _forget_if_changed(task: Task) -> None:
-    """A state left by a recipe that has changed since must not be gone on with."""
-    mark = task.folder / "fingerprint"
-    if not mark.exists() or mark.read_text(encoding="utf-8") != task.fingerprint:
-        state.forget(task.folder)
-        task.folder.mkdir(parents=True, exist_ok=True)
-        mark.write_text(task.fingerprint, encoding="utf-8")
-
-
-def _keep(task: Task, student: Network, said: Said, side: Side) -> None:
-    recipe = task.recipe
-    checkpoint.save(
-        task.folder / NETWORK,
-        student,
-        about={
-            "classes": list(side.store.classes),
-            "units": side.store.units,
-            "sampling": side.sampling.model_dump(mode="json"),
-            "method": task.method,
-            "recipe": recipe.model_dump(mode="json"),
-            "fold": task.fold,
-            "seed": task.seed,
-        },
-    )
-    with whole(task.folder / SAID) as partial:
-        ids = np.array(said.ids, dtype=np.str_)
-        np.savez_compressed(partial, logits=said.logits, labels=said.labels, ids=ids)
+@functools.lru_cache(maxsize=8)
+def _views_mark(data: str, root: Path) -> str:
+    """What both views hold: clips are the same under another path, and changed ones are not."""
+    high, low = open_views(Data.model_validate_json(data), root / "views", quiet=True)
+    return f"{high.fingerprint} {low.fingerprint}"
 
 
 def _safe(name: str) -> str:
     """A method's name as a folder's."""
     return "".join(letter if letter.isalnum() or letter in "+-_." else "_" for letter in name)
+
+
+def network_part(recipe: Recipe, method: Method) -> Part:
+    """The network of a method, as the recipe names it."""
+    return recipe.teacher if method.network == "teacher" else recipe.student
