@@ -192,8 +192,9 @@ const slider = clip.querySelector("input"), was = joint.getAttribute("cy");
 slider.value = 100; slider.dispatchEvent(new Event("input"));
 said("scrubbed", joint.getAttribute("cy") !== was);
 clip.querySelector(".play").click();
-setTimeout(() => { said("played", slider.value !== "100"); clip.querySelector(".play").click();
-  said("paused", clip.querySelector(".play").getAttribute("aria-label")); }, 600);
+const waiting = setInterval(() => { if (slider.value === "100") return;
+  clearInterval(waiting); said("played", true); clip.querySelector(".play").click();
+  said("paused", clip.querySelector(".play").getAttribute("aria-label")); }, 50);
 const picture = document.querySelector(".matrix svg"), box = picture.getBoundingClientRect();
 picture.dispatchEvent(new PointerEvent("pointermove",
   { clientX: box.right - 12 * box.width / 524, clientY: box.bottom - 12 * box.width / 524 }));
@@ -209,7 +210,7 @@ def test_a_browser_sorts_plays_and_points(results: dict, tmp_path: Path):
     path = tmp_path / "page.html"
     path.write_text(page.render(results).replace("</body>", CLICKS), encoding="utf-8")
     options = "--headless --no-sandbox --disable-gpu --no-first-run --disable-sync --dump-dom"
-    quiet = "--disable-background-networking --disable-component-update --virtual-time-budget=2000"
+    quiet = "--disable-background-networking --disable-component-update --virtual-time-budget=20000"
     command = [browser, *options.split(), *quiet.split(), f"--user-data-dir={tmp_path / 'home'}"]
     dumped = subprocess.run([*command, path.as_uri()], capture_output=True, timeout=60, check=True)
     body = re.findall(r"<body[^>]*>", dumped.stdout.decode())[0]

@@ -41,12 +41,21 @@ def test_a_clear_difference_is_above_noise_and_signed(rng):
     assert "worse" in compare(worse, better).sentence("a", "b")
 
 
+def test_one_seed_is_never_above_noise(rng):
+    worse = rights(rng, [0.4], seeds=1)
+    better = rights(rng, [0.9], seeds=1)
+    found = compare(better, worse)
+    assert found.low > 0
+    assert not found.above_noise
+    assert "one seed" in found.sentence("a", "b")
+
+
 def test_noise_is_rarely_called_a_difference():
     calls = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
         calls += compare(
-            rights(rng, [0.7], 1, 200), rights(rng, [0.7], 1, 200), draws=300
+            rights(rng, [0.7], 2, 200), rights(rng, [0.7], 2, 200), draws=300
         ).above_noise
     assert calls <= 6  # 2 are expected
 

@@ -57,7 +57,7 @@ class PEGCN(Network):
         )
         self.feature_channels = self.encoder.feature_channels
         self.temporal_stride = self.encoder.temporal_stride
-        self.recurrent = nn.GRU(self.feature_channels, self.feature_channels)
+        self.recurrent = nn.GRUCell(self.feature_channels, self.feature_channels)
 
     @property
     def classifier(self) -> nn.Module:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -72,9 +72,11 @@ class PEGCN(Network):
 
     def predict(self, noisy: Float[Tensor, "n m c"]) -> Float[Tensor, "n m c"]:
         """What the features of every person would be without the noise."""
-        if self.across_batch:
-            return self.recurrent(noisy)[0]
-        return self.recurrent(noisy.transpose(0, 1))[0].transpose(0, 1)
+        steps = noisy if self.across_batch else noisy.transpose(0, 1)
+        predicted = [torch.zeros_like(steps[0])]
+        for step in steps:
+            predicted.append(self.recurrent(step, predicted[-1]))
+        return torch.stack(predicted[1:], dim=0 if self.across_batch else 1)
 
     def score(self, persons: Float[Tensor, "n m c"]) -> Float[Tensor, "n k"]:
         """The scores of clips from the features of their persons."""
@@ -111,7 +113,8 @@ class PEGCN(Network):
         modules = {}
         for official, own in self.encoder.official_names().items():
             modules |= {official: f"encoder.{own}", f"model.{official}": f"encoder.{own}"}
-        modules |= {"rnn": "recurrent", "ar_model.rnn": "recurrent"}
+        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            modules |= {f"{rnn}.{kind}_l0": f"recurrent.{kind}" for rnn in ("rnn", "ar_model.rnn")}
         return renamed(self.state_dict(), modules)
 
 

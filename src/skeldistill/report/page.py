@@ -115,7 +115,7 @@ def _comparison(entry: dict[str, Any]) -> dict[str, Any]:
     return {
         "sentence": entry.get("sentence") or plain,
         "mark": ("better" if leads(entry) else "worse") if above else "noise",
-        "p": number(entry.get("p")),
+        "p": None if entry.get("sentence") else number(entry.get("p")),
     }
 
 

@@ -25,23 +25,30 @@ class Comparison:
     """How much better (percentage points) one method is than another on the same clips.
 
     low, high: 95 % interval by bootstrap over seeds and clips. p: two-sided sign-flip permutation
-    test by clip. above_noise: the interval does not hold 0.
+    test by clip. seeds: how many trainings of each method there were. above_noise: the interval does
+    not hold 0, and there was more than one training, so that it knows of training's own noise.
     """
 
     difference: float
     low: float
     high: float
     p: float
+    seeds: int
 
     @property
     def above_noise(self) -> bool:
-        """Whether the interval excludes no difference at all."""
-        return self.low > 0 or self.high < 0
+        """Whether the difference is more than chance in clips and trainings would make."""
+        return self.seeds > 1 and (self.low > 0 or self.high < 0)
 
     def sentence(self, method: str, against: str) -> str:
         """The comparison in plain words."""
         size = abs(self.difference)
         interval = f"95 % interval {self.low:+.1f} to {self.high:+.1f}, p = {self.p:.3f}"
+        if self.seeds == 1:
+            return (
+                f"{method} against {against}: {self.difference:+.1f} points on these clips "
+                f"({interval}); one seed does not show how much another training would differ."
+            )
         if not self.above_noise:
             return (
                 f"{method} and {against} cannot be told apart: {self.difference:+.1f} points "
@@ -72,6 +79,7 @@ def compare(method: Rights, against: Rights, *, draws: int = 2000, seed: int = 0
         low=100 * float(low),
         high=100 * float(high),
         p=_sign_flip(method, against, draws, rng),
+        seeds=min(len(fold) for fold in method),
     )
 
 
