@@ -1,28 +1,31 @@
 """The 17 joints of COCO; bones as in PYSKL's tree, so that its weights fit."""
 
 from skeldistill.layouts.layout import Layout
+from skeldistill.layouts.naming import mirror, parts
+
+JOINTS = (
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
 
 COCO17 = Layout(
     name="coco17",
-    joints=(
-        "nose",
-        "left_eye",
-        "right_eye",
-        "left_ear",
-        "right_ear",
-        "left_shoulder",
-        "right_shoulder",
-        "left_elbow",
-        "right_elbow",
-        "left_wrist",
-        "right_wrist",
-        "left_hip",
-        "right_hip",
-        "left_knee",
-        "right_knee",
-        "left_ankle",
-        "right_ankle",
-    ),
+    joints=JOINTS,
     bones={
         "left_ankle": "left_knee",
         "left_knee": "left_hip",
@@ -42,43 +45,6 @@ COCO17 = Layout(
         "right_ear": "right_eye",
     },
     centre="nose",
-    mirror={
-        "left_eye": "right_eye",
-        "left_ear": "right_ear",
-        "left_shoulder": "right_shoulder",
-        "left_elbow": "right_elbow",
-        "left_wrist": "right_wrist",
-        "left_hip": "right_hip",
-        "left_knee": "right_knee",
-        "left_ankle": "right_ankle",
-    },
-    parts={
-        "head": (
-            "nose",
-            "left_eye",
-            "right_eye",
-            "left_ear",
-            "right_ear",
-        ),
-        "left_arm": (
-            "left_shoulder",
-            "left_elbow",
-            "left_wrist",
-        ),
-        "right_arm": (
-            "right_shoulder",
-            "right_elbow",
-            "right_wrist",
-        ),
-        "left_leg": (
-            "left_hip",
-            "left_knee",
-            "left_ankle",
-        ),
-        "right_leg": (
-            "right_hip",
-            "right_knee",
-            "right_ankle",
-        ),
-    },
+    mirror=mirror(JOINTS),
+    parts=parts(JOINTS),
 )

@@ -1,26 +1,29 @@
 """The 15 joints of JHMDB's human annotation."""
 
 from skeldistill.layouts.layout import Layout
+from skeldistill.layouts.naming import mirror, parts
+
+JOINTS = (
+    "neck",
+    "belly",
+    "head",
+    "right_shoulder",
+    "left_shoulder",
+    "right_hip",
+    "left_hip",
+    "right_elbow",
+    "left_elbow",
+    "right_knee",
+    "left_knee",
+    "right_wrist",
+    "left_wrist",
+    "right_ankle",
+    "left_ankle",
+)
 
 JHMDB15 = Layout(
     name="jhmdb15",
-    joints=(
-        "neck",
-        "belly",
-        "head",
-        "right_shoulder",
-        "left_shoulder",
-        "right_hip",
-        "left_hip",
-        "right_elbow",
-        "left_elbow",
-        "right_knee",
-        "left_knee",
-        "right_wrist",
-        "left_wrist",
-        "right_ankle",
-        "left_ankle",
-    ),
+    joints=JOINTS,
     bones={
         "belly": "neck",
         "head": "neck",
@@ -38,38 +41,6 @@ JHMDB15 = Layout(
         "left_ankle": "left_knee",
     },
     centre="neck",
-    mirror={
-        "left_shoulder": "right_shoulder",
-        "left_hip": "right_hip",
-        "left_elbow": "right_elbow",
-        "left_knee": "right_knee",
-        "left_wrist": "right_wrist",
-        "left_ankle": "right_ankle",
-    },
-    parts={
-        "head": (
-            "neck",
-            "head",
-        ),
-        "left_arm": (
-            "left_shoulder",
-            "left_elbow",
-            "left_wrist",
-        ),
-        "right_arm": (
-            "right_shoulder",
-            "right_elbow",
-            "right_wrist",
-        ),
-        "left_leg": (
-            "left_hip",
-            "left_knee",
-            "left_ankle",
-        ),
-        "right_leg": (
-            "right_hip",
-            "right_knee",
-            "right_ankle",
-        ),
-    },
+    mirror=mirror(JOINTS),
+    parts=parts(JOINTS),
 )

@@ -1,31 +1,34 @@
 """The 20 joints of Kinect v1, as in NW-UCLA and SYSU 3D HOI."""
 
 from skeldistill.layouts.layout import Layout
+from skeldistill.layouts.naming import mirror, parts
+
+JOINTS = (
+    "hip_centre",
+    "spine",
+    "shoulder_centre",
+    "head",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "left_hand",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "right_hand",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "left_foot",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "right_foot",
+)
 
 KINECT20 = Layout(
     name="kinect20",
-    joints=(
-        "hip_centre",
-        "spine",
-        "shoulder_centre",
-        "head",
-        "left_shoulder",
-        "left_elbow",
-        "left_wrist",
-        "left_hand",
-        "right_shoulder",
-        "right_elbow",
-        "right_wrist",
-        "right_hand",
-        "left_hip",
-        "left_knee",
-        "left_ankle",
-        "left_foot",
-        "right_hip",
-        "right_knee",
-        "right_ankle",
-        "right_foot",
-    ),
+    joints=JOINTS,
     bones={
         "hip_centre": "spine",
         "spine": "shoulder_centre",
@@ -48,44 +51,6 @@ KINECT20 = Layout(
         "right_foot": "right_ankle",
     },
     centre="shoulder_centre",
-    mirror={
-        "left_shoulder": "right_shoulder",
-        "left_elbow": "right_elbow",
-        "left_wrist": "right_wrist",
-        "left_hand": "right_hand",
-        "left_hip": "right_hip",
-        "left_knee": "right_knee",
-        "left_ankle": "right_ankle",
-        "left_foot": "right_foot",
-    },
-    parts={
-        "head": (
-            "shoulder_centre",
-            "head",
-        ),
-        "left_arm": (
-            "left_shoulder",
-            "left_elbow",
-            "left_wrist",
-            "left_hand",
-        ),
-        "right_arm": (
-            "right_shoulder",
-            "right_elbow",
-            "right_wrist",
-            "right_hand",
-        ),
-        "left_leg": (
-            "left_hip",
-            "left_knee",
-            "left_ankle",
-            "left_foot",
-        ),
-        "right_leg": (
-            "right_hip",
-            "right_knee",
-            "right_ankle",
-            "right_foot",
-        ),
-    },
+    mirror=mirror(JOINTS),
+    parts=parts(JOINTS),
 )

@@ -1,29 +1,32 @@
 """The 18 joints of OpenPose's COCO model, as in Kinetics-skeleton; bones as in ST-GCN."""
 
 from skeldistill.layouts.layout import Layout
+from skeldistill.layouts.naming import mirror, parts
+
+JOINTS = (
+    "nose",
+    "neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_eye",
+    "left_eye",
+    "right_ear",
+    "left_ear",
+)
 
 OPENPOSE18 = Layout(
     name="openpose18",
-    joints=(
-        "nose",
-        "neck",
-        "right_shoulder",
-        "right_elbow",
-        "right_wrist",
-        "left_shoulder",
-        "left_elbow",
-        "left_wrist",
-        "right_hip",
-        "right_knee",
-        "right_ankle",
-        "left_hip",
-        "left_knee",
-        "left_ankle",
-        "right_eye",
-        "left_eye",
-        "right_ear",
-        "left_ear",
-    ),
+    joints=JOINTS,
     bones={
         "right_wrist": "right_elbow",
         "right_elbow": "right_shoulder",
@@ -44,44 +47,6 @@ OPENPOSE18 = Layout(
         "right_ear": "right_eye",
     },
     centre="neck",
-    mirror={
-        "left_shoulder": "right_shoulder",
-        "left_elbow": "right_elbow",
-        "left_wrist": "right_wrist",
-        "left_hip": "right_hip",
-        "left_knee": "right_knee",
-        "left_ankle": "right_ankle",
-        "left_eye": "right_eye",
-        "left_ear": "right_ear",
-    },
-    parts={
-        "head": (
-            "nose",
-            "neck",
-            "right_eye",
-            "left_eye",
-            "right_ear",
-            "left_ear",
-        ),
-        "left_arm": (
-            "left_shoulder",
-            "left_elbow",
-            "left_wrist",
-        ),
-        "right_arm": (
-            "right_shoulder",
-            "right_elbow",
-            "right_wrist",
-        ),
-        "left_leg": (
-            "left_hip",
-            "left_knee",
-            "left_ankle",
-        ),
-        "right_leg": (
-            "right_hip",
-            "right_knee",
-            "right_ankle",
-        ),
-    },
+    mirror=mirror(JOINTS),
+    parts=parts(JOINTS),
 )

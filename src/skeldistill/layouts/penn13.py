@@ -1,24 +1,27 @@
 """The 13 joints of Penn Action's human annotation."""
 
 from skeldistill.layouts.layout import Layout
+from skeldistill.layouts.naming import mirror, parts
+
+JOINTS = (
+    "head",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
 
 PENN13 = Layout(
     name="penn13",
-    joints=(
-        "head",
-        "left_shoulder",
-        "right_shoulder",
-        "left_elbow",
-        "right_elbow",
-        "left_wrist",
-        "right_wrist",
-        "left_hip",
-        "right_hip",
-        "left_knee",
-        "right_knee",
-        "left_ankle",
-        "right_ankle",
-    ),
+    joints=JOINTS,
     bones={
         "left_shoulder": "head",
         "right_shoulder": "head",
@@ -34,35 +37,6 @@ PENN13 = Layout(
         "right_ankle": "right_knee",
     },
     centre="head",
-    mirror={
-        "left_shoulder": "right_shoulder",
-        "left_elbow": "right_elbow",
-        "left_wrist": "right_wrist",
-        "left_hip": "right_hip",
-        "left_knee": "right_knee",
-        "left_ankle": "right_ankle",
-    },
-    parts={
-        "head": ("head",),
-        "left_arm": (
-            "left_shoulder",
-            "left_elbow",
-            "left_wrist",
-        ),
-        "right_arm": (
-            "right_shoulder",
-            "right_elbow",
-            "right_wrist",
-        ),
-        "left_leg": (
-            "left_hip",
-            "left_knee",
-            "left_ankle",
-        ),
-        "right_leg": (
-            "right_hip",
-            "right_knee",
-            "right_ankle",
-        ),
-    },
+    mirror=mirror(JOINTS),
+    parts=parts(JOINTS),
 )
