@@ -45,7 +45,9 @@ def info(store: StoreFile) -> None:
     from skeldistill.data.store import Store
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for key, value in describe(Store.open(store)).items():
+    said = describe(Store.open(store))
+    said["classes"] = [f"{entry['name']} {entry['clips']}" for entry in said["classes"]]
+    for key, value in said.items():
         table.add_row(key.replace("_", " "), _shown(value))
     Console().print(table)
 

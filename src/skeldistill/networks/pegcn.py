@@ -157,7 +157,6 @@ def with_noisy_joints(
     count = torch.randint(1, most + 1, (n, 1), generator=generator, device=device)
     place = torch.rand(n, v, generator=generator, device=device).argsort(dim=1).argsort(dim=1)
     chosen = (place < count)[:, None, None, :, None]
-    present = (joints != 0).flatten(3).any(dim=3)[..., None, None]
-    low, high = joints.aminmax(dim=3, keepdim=True)
+    low, high = joints.aminmax(dim=3, keepdim=True)  # 0 and 0 where nobody is
     share = torch.rand(joints.shape, generator=generator, device=device, dtype=joints.dtype)
-    return torch.where(chosen & present, low + share * (high - low), joints)
+    return torch.where(chosen, low + share * (high - low), joints)
