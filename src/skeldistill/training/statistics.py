@@ -25,8 +25,8 @@ class Comparison:
     """How much better (percentage points) one method is than another on the same clips.
 
     low, high: 95 % interval by bootstrap over seeds and clips. p: two-sided sign-flip permutation
-    test by clip. seeds: how many trainings of each method there were. above_noise: the interval does
-    not hold 0, and there was more than one training, so that it knows of training's own noise.
+    test by clip. seeds: how many trainings of each method there were. above_noise: the interval
+    does not hold 0, and there was more than one training, so that it knows of training's noise.
     """
 
     difference: float
