@@ -95,7 +95,7 @@ def _ready(network: Network, frames: int) -> tuple[Network, Float[Tensor, "n m t
     """A copy on the CPU, in evaluation mode, and a clip for it."""
     if frames < 1:
         raise ValueError(f"the cost of a clip needs at least 1 frame, got {frames}")
-    still = copy.deepcopy(network).cpu().eval()
+    still = copy.deepcopy(network).cpu().eval().requires_grad_(False)
     shape = (1, still.persons, frames, still.layout.num_joints, still.channels)
     return still, torch.ones(shape, dtype=next(still.parameters()).dtype)
 

@@ -41,7 +41,7 @@ def import_source(
     source = reader.describe(source_path)  # type: ignore[arg-type]
     clips: Iterable[Clip] = reader.read(source_path)  # type: ignore[arg-type]
     if progress:
-        clips = _shown(clips, source.num_clips, str(store_path))
+        clips = _shown(clips, source.num_clips, store_path.name)
     with StoreWriter(store_path, source, provenance=provenance(reader, source_path)) as writer:
         for clip in clips:
             writer.write(clip)

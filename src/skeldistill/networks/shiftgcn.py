@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skeldistill.layouts import Layout
-from skeldistill.networks.blocks import Pointwise, pointwise
+from skeldistill.networks.blocks import Pointwise, fan_out, pointwise
 from skeldistill.networks.network import Network, renamed
 from skeldistill.prediction import Prediction, presence
 
@@ -130,9 +130,7 @@ class ShiftGCN(Network):
         """As the authors do; shifts and masks start as their own modules say."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+                fan_out(module)
             elif isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, 0.0, math.sqrt(2 / self.classes))
 
@@ -265,12 +263,7 @@ def shifted_by_convolution(
 
     Linear interpolation is a convolution of each channel with a hat of width 2 around its
     position: by far the fastest form on CPUs, and its gradient is that of the interpolation.
-
-    Args:
-        x: maps, fastest with channels last in memory.
-        position: how many frames later each channel is seen.
-        stride: every which frame is kept.
-        reach: at least the largest ``|position|``.
+    `reach` is at least the largest ``|position|``.
     """
     taps = torch.arange(-reach, reach + 1, device=x.device, dtype=position.dtype)
     hats = (1 - (taps - position[:, None]).abs()).clamp(min=0)
