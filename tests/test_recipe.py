@@ -40,6 +40,15 @@ def test_what_the_recipe_says_goes_before_its_family():
         ({"methods": ["SDK"]}, "did you mean 'SKD'?"),
         ({"methods": {"SKD": {"teacher": "techer"}, "teacher": None}}, "did you mean 'teacher'?"),
         ({"methods": {"low": {"training": {"epoch": 3}}}}, "did you mean 'epochs'?"),
+        ({"methods": {"KL": {"teacher": "KL"}}}, "KL needs KL"),
+        (
+            {"methods": {"KL": {"teacher": "b"}, "b": {"start_from": "KL"}}},
+            "KL needs b needs KL",
+        ),
+        (
+            {"methods": {"teacher": {}, "KL": {"losses": ["KL", "KL"]}}},
+            "methods.KL.losses names a loss twice",
+        ),
         ({"seeds": []}, "seeds"),
         ({"data": {"high": {"store": "a", "reader": "b"}}}, "either a store"),
     ],

@@ -52,11 +52,27 @@ class Recipe(Section):
                     f"methods.{name}.teacher is {method.teacher!r}, which is no method; "
                     f"{nearest(method.teacher, self.methods)}"
                 )
-            if method.losses and method.teacher == name:
-                raise ValueError(f"methods.{name} is its own teacher")
+            twice = [term.name for term in method.losses]
+            if len(set(twice)) != len(twice):
+                raise ValueError(f"methods.{name}.losses names a loss twice: {', '.join(twice)}")
+            self._refuse_circle(name, ())
             self.training_of(name)
             self.sampling_of(name)
         return self
+
+    def needs(self, method: str) -> list[str]:
+        """The methods whose networks a method needs: its teacher's, and the one it starts from."""
+        asked = self.methods[method]
+        names = [asked.teacher] if asked.losses else []
+        return names + [name for name in (asked.start_from,) if name in self.methods]
+
+    def _refuse_circle(self, method: str, above: tuple[str, ...]) -> None:
+        if method in above:
+            circle = " needs ".join((*above[above.index(method) :], method))
+            raise ValueError(f"methods need each other in a circle: {circle}")
+        if method in self.methods:
+            for needed in self.needs(method):
+                self._refuse_circle(needed, (*above, method))
 
     def training_of(self, method: str) -> Training:
         """How a method is trained: the recipe's training with the method's own changes."""

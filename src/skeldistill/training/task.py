@@ -34,11 +34,7 @@ class Task:
     @property
     def needs(self) -> list["Task"]:
         """The tasks that must be done before: the teacher's, and the one it starts from."""
-        method = self.recipe.methods[self.method]
-        names = [method.teacher] if method.losses else []
-        if method.start_from in self.recipe.methods:
-            names.append(method.start_from)
-        return [self.sibling(name) for name in names]
+        return [self.sibling(name) for name in self.recipe.needs(self.method)]
 
     @property
     def fingerprint(self) -> str:
