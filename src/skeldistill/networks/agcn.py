@@ -44,14 +44,7 @@ class AGCN(Network):
         channels: int = 3,
         width: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
-        self.width = width
-        if min(classes, persons, channels) < 1 or not width > 0:
-            raise ValueError(
-                f"classes, persons, channels and width must be positive, got {classes}, {persons}, "
-                f"{channels} and {width}"
-            )
+        super().__init__(layout, classes=classes, persons=persons, channels=channels, width=width)
         self.register_buffer("adjacency", torch.from_numpy(directed(layout)))
         self.normalisation = nn.BatchNorm1d(persons * layout.num_joints * channels)
         blocks: list[Block] = []

@@ -63,9 +63,8 @@ class ASGCN(Network):
         link_frames: int = 50,
         reconstruction: bool = False,
     ) -> None:
-        super().__init__()
-        self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
-        self.width, self.dropout, self.actional_weight = width, dropout, actional_weight
+        super().__init__(layout, classes=classes, persons=persons, channels=channels, width=width)
+        self.dropout, self.actional_weight = dropout, actional_weight
         self.link_frames, self.reconstruction = link_frames, reconstruction
         if min(classes, persons, channels, link_frames) < 1 or not width > 0:
             raise ValueError(

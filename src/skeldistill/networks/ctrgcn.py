@@ -45,14 +45,8 @@ class CTRGCN(Network):
         width: float = 1.0,
         pyskl: bool = False,
     ) -> None:
-        super().__init__()
-        self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
-        self.width, self.pyskl = width, pyskl
-        if min(classes, persons, channels) < 1 or not width > 0:
-            raise ValueError(
-                f"classes, persons, channels and width must be positive, got {classes}, {persons}, "
-                f"{channels} and {width}"
-            )
+        super().__init__(layout, classes=classes, persons=persons, channels=channels, width=width)
+        self.pyskl = pyskl
         start = torch.from_numpy(directed(layout))
         if pyskl:
             self.register_buffer("adjacency", start.clone())  # their weights carry it, unused

@@ -82,9 +82,8 @@ class EfficientGCN(ThreeBranchNetwork):
         width: float = 1.0,
         dropout: float = 0.25,
     ) -> None:
-        super().__init__()
-        self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
-        self.score, self.layer, self.width, self.dropout = score, layer, width, dropout
+        super().__init__(layout, classes=classes, persons=persons, channels=channels, width=width)
+        self.score, self.layer, self.dropout = score, layer, dropout
         if min(classes, persons, channels - score) < 1 or not width > 0 or not 0 <= dropout < 1:
             raise ValueError(
                 "classes, persons, channels and width must be positive and dropout below 1, got "

@@ -57,9 +57,8 @@ class MSG3D(Network):
         window_scales: int = 6,
         pyskl: bool = False,
     ) -> None:
-        super().__init__()
-        self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
-        self.width, self.scales, self.window_scales = width, scales, window_scales
+        super().__init__(layout, classes=classes, persons=persons, channels=channels, width=width)
+        self.scales, self.window_scales = scales, window_scales
         self.pyskl = pyskl
         if min(classes, persons, channels, scales, window_scales) < 1 or not width > 0:
             raise ValueError(

@@ -21,7 +21,8 @@ class Network(nn.Module):
     channels: input channels (2-D joints and their score, or 3-D joints: 3 by default).
     feature_channels: width of ``Prediction.features``. temporal_stride: how many input frames
     one frame of the features stands for. classifier: the last layer, pooled features to logits.
-    frame_counts: how many frames clips may have; any number unless a network says otherwise.
+    width: factor of the network's own channels. frame_counts: how many frames clips may have; any
+    number unless a network says otherwise.
     lowest_feature: below which ``Prediction.features`` never are (0 after a ReLU).
     """
 
@@ -34,6 +35,18 @@ class Network(nn.Module):
     classifier: nn.Module
     frame_counts: range = range(1, 2**31)
     lowest_feature: float = 0.0
+
+    def __init__(
+        self, layout: Layout, *, classes: int, persons: int, channels: int, width: float = 1.0
+    ) -> None:
+        super().__init__()
+        if min(classes, persons, channels) < 1 or not width > 0:
+            raise ValueError(
+                f"classes, persons, channels and width must be positive, got {classes}, {persons}, "
+                f"{channels} and {width}"
+            )
+        self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
+        self.width = width
 
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
         """Recognise a batch of clips."""

@@ -48,9 +48,8 @@ class PEGCN(Network):
         width: float = 1.0,
         across_batch: bool = False,
     ) -> None:
-        super().__init__()
-        self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
-        self.backbone, self.width, self.across_batch = backbone, width, across_batch
+        super().__init__(layout, classes=classes, persons=persons, channels=channels, width=width)
+        self.backbone, self.across_batch = backbone, across_batch
         part = pick("backbone", BACKBONES, backbone)
         self.encoder = part(
             layout, classes=classes, persons=persons, channels=channels, width=width

@@ -62,9 +62,8 @@ class ResGCNB19(ThreeBranchNetwork):
         score: bool = False,
         width: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
-        self.score, self.width = score, width
+        super().__init__(layout, classes=classes, persons=persons, channels=channels, width=width)
+        self.score = score
         if min(classes, persons, channels - score) < 1 or not width > 0:
             raise ValueError(
                 f"classes, persons, channels and width must be positive, got {classes}, {persons}, "

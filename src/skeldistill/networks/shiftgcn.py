@@ -53,14 +53,8 @@ class ShiftGCN(Network):
         width: float = 1.0,
         official_gradient: bool = False,
     ) -> None:
-        super().__init__()
-        self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
-        self.width, self.official_gradient = width, official_gradient
-        if min(classes, persons, channels) < 1 or not width > 0:
-            raise ValueError(
-                f"classes, persons, channels and width must be positive, got {classes}, {persons}, "
-                f"{channels} and {width}"
-            )
+        super().__init__(layout, classes=classes, persons=persons, channels=channels, width=width)
+        self.official_gradient = official_gradient
         self.normalisation = nn.BatchNorm1d(persons * layout.num_joints * channels)
         blocks: list[Block] = []
         for full, stride in BLOCKS:

@@ -52,15 +52,9 @@ class STGCN(Network):
         dropout: float = 0.5,
         edge_importance: bool = True,
     ) -> None:
-        super().__init__()
-        self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
-        self.partition, self.width = partition, width
+        super().__init__(layout, classes=classes, persons=persons, channels=channels, width=width)
+        self.partition = partition
         self.dropout, self.edge_importance = dropout, edge_importance
-        if min(classes, persons, channels) < 1 or not width > 0:
-            raise ValueError(
-                f"classes, persons, channels and width must be positive, got {classes}, {persons}, "
-                f"{channels} and {width}"
-            )
         # In the state: an official file brings its own graph, which is the one it was trained on.
         self.register_buffer("adjacency", torch.from_numpy(partitioned(layout, partition)))
         self.normalisation = nn.BatchNorm1d(layout.num_joints * channels)

@@ -45,14 +45,8 @@ class STGCNpp(Network):
         width: float = 1.0,
         tips_on_hands: bool = True,
     ) -> None:
-        super().__init__()
-        self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
-        self.width, self.tips_on_hands = width, tips_on_hands
-        if min(classes, persons, channels) < 1 or not width > 0:
-            raise ValueError(
-                f"classes, persons, channels and width must be positive, got {classes}, {persons}, "
-                f"{channels} and {width}"
-            )
+        super().__init__(layout, classes=classes, persons=persons, channels=channels, width=width)
+        self.tips_on_hands = tips_on_hands
         start = torch.from_numpy(directed(with_tips_on_hands(layout) if tips_on_hands else layout))
         self.normalisation = nn.BatchNorm1d(layout.num_joints * channels)
         blocks: list[Block] = []
