@@ -9,6 +9,7 @@ import yaml
 from stores import named, small_store
 
 from skeldistill.cli import main
+from skeldistill.training import experiment
 
 RECIPE = {
     "name": "small",
@@ -170,3 +171,13 @@ def test_help_comes_without_loading_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "run" in done.stdout
     assert done.stderr.strip() == "False"
+
+
+def test_an_interrupt_says_how_to_go_on(skeldistill, recipe_file, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "run", interrupted)
+    code, _, err = skeldistill("run", recipe_file)
+    assert code == 130
+    assert "goes on where it left off" in err

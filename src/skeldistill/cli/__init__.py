@@ -7,6 +7,9 @@ import typer
 from skeldistill import __version__
 from skeldistill.cli import data, experiments, shelves
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -45,8 +48,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
-        typer.echo("stopped; the same command goes on where it left off", err=True)
-        sys.exit(130)
+        code = INTERRUPTED
     except (OSError, ValueError) as error:
         typer.echo(f"skeldistill: {one_line(error)}", err=True)
         sys.exit(1)
@@ -56,6 +58,8 @@ def main() -> None:
             raise
         error.show()  # type: ignore[attr-defined]
         sys.exit(getattr(error, "exit_code", 2))
+    if code == INTERRUPTED:  # newer typers return it, older ones raise
+        typer.echo("stopped; the same command goes on where it left off", err=True)
     sys.exit(code if isinstance(code, int) else 0)
 
 
