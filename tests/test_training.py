@@ -104,6 +104,8 @@ def test_an_interrupted_run_goes_on_exactly(experiment, tmp_path, method):
         mine = [entry[key] for entry in broken.measured()["history"]]
         assert mine == [entry[key] for entry in whole.measured()["history"]]
     np.testing.assert_array_equal(whole.said().logits, broken.said().logits)
+    epochs = [entry["seconds"] for entry in broken.measured()["history"]]
+    assert broken.measured()["seconds"] == sum(epochs)  # both sessions of it
     assert not (broken.folder / state.STATE).exists()
 
 

@@ -1,7 +1,6 @@
 """Performing a task: from its recipe to a trained network, what it says, and what was measured."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,7 +44,6 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     """Train and evaluate, unless it is done; what was begun goes on where it stopped."""
     if task.done:
         return
-    began = time.perf_counter()
     _forget_if_changed(task)
     recipe, method = task.recipe, task.recipe.methods[task.method]
     views = open_views(recipe.data, task.root / "views", quiet=True)
@@ -84,7 +82,8 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
         "top1": said.accuracy(1),
         "top5": said.accuracy(5),
         "clips": len(said.labels),
-        "seconds": time.perf_counter() - began,
+        # of training, over all the sessions that it took
+        "seconds": sum(entry["seconds"] for entry in history),
         "not_carried_over": list(fresh),
         "history": history,
     }
