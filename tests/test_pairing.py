@@ -73,13 +73,9 @@ def test_held_out_clips_are_trained_on_by_nobody(views):
     held = data(validation=0.25)
     judged = set(ids(low, evaluation_clips(low, FOLD, held).rows))
     assert len(judged) == 15
-    assert not any(name >= "clip06" for name in judged if int(name[4:]) >= 60)
+    assert all(int(name[4:]) < 60 for name in judged)
     assert not judged & set(ids(low, training_clips(low, high, FOLD, held).rows))
     assert not judged & set(ids(high, teacher_clips(high, low, FOLD, held).rows))
-    assert set(ids(high, evaluation_clips(high, FOLD, held).rows)) <= judged | {
-        "unmatched/1",
-        "unmatched/2",
-    } | set(ids(high, high.in_split("train")))
 
 
 def test_clips_of_one_group_are_held_out_together(tmp_path):
