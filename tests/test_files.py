@@ -1,0 +1,42 @@
+"""Files are whole or absent, whoever else writes them."""
+
+import os
+
+import pytest
+
+from skeldistill.files import whole, write_text
+
+
+def test_a_file_takes_its_name_only_at_the_end(tmp_path):
+    path = tmp_path / "deep" / "a.txt"
+    with whole(path) as partial:
+        partial.write_text("half", encoding="utf-8")
+        assert not path.exists()
+    assert path.read_text(encoding="utf-8") == "half"
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_a_failure_leaves_what_was_there(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "before")
+
+    def fail():
+        with whole(path) as partial:
+            partial.write_text("after", encoding="utf-8")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert path.read_text(encoding="utf-8") == "before"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_two_processes_write_one_file_without_meeting(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    with whole(path) as mine:
+        monkeypatch.setattr(os, "getpid", lambda: 1)
+        with whole(path) as other:
+            assert mine != other
+            other.write_text("other", encoding="utf-8")
+        mine.write_text("mine", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == "mine"
