@@ -1,6 +1,5 @@
 """Exporting: from a store to the files of other programs."""
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from skeldistill.clip import Clip
 from skeldistill.data.store import Store
+from skeldistill.files import whole
 
 
 def export_pyskl(store: Store, path: Path) -> None:
@@ -25,13 +25,8 @@ def export_pyskl(store: Store, path: Path) -> None:
         "split": {name: store.ids[store.in_split(name)].tolist() for name in store.split_names},
         "annotations": [_annotation(store.clip(index)) for index in range(len(store))],
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with temporary.open("wb") as file:
-            pickle.dump(data, file, protocol=4)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as partial, partial.open("wb") as file:
+        pickle.dump(data, file, protocol=4)
 
 
 def _annotation(clip: Clip) -> dict[str, Any]:
