@@ -1,10 +1,11 @@
-"""Tracking: people found frame by frame, linked over the frames of a clip, the surest first."""
+"""Tracking: people found frame by frame, followed over the frames of a clip, the surest first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Int64
 from scipy.optimize import linear_sum_assignment
 
 from skeldistill.layouts import Layout
@@ -13,6 +14,8 @@ MOST_PEOPLE = 100
 """In one frame; of more, the surest are looked at."""
 PATIENCE = 30
 """Frames after which somebody who is not seen any more would be taken for somebody else."""
+UNTRACKED = -1
+"""The id of somebody whom the source does not follow; OpenPose writes the same number."""
 REACH = 0.5
 """How far the joints of a person may move between two frames, in sizes of the person."""
 
@@ -21,21 +24,38 @@ REACH = 0.5
 class People:
     """Everybody found in one frame. A joint of score 0 is lost.
 
+    `ids` are those of the source's own tracker, `UNTRACKED` where it gives none.
+
     Raises:
         ValueError: coordinates or scores that are not finite.
     """
 
     joints: Float32[np.ndarray, "people v c"]
     scores: Float32[np.ndarray, "people v"]
+    ids: Int64[np.ndarray, " people"] | None = None
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.joints).all() and np.isfinite(self.scores).all()):
             raise ValueError("a coordinate or score is no finite number")
 
 
-def seen(triples: Float32[np.ndarray, "people v 3"]) -> People:
-    """People from x, y and confidence; what is above 1 counts as 1, below 0 as lost."""
-    return People(triples[..., :2], np.clip(triples[..., 2], 0, 1))
+def seen(triples: Float32[np.ndarray, "people v 3"], ids: Sequence[Any] = ()) -> People:
+    """People from x, y and confidence; what is above 1 counts as 1, below 0 as lost.
+
+    Args:
+        triples: of every person and joint.
+        ids: of the persons, as a file gives them (see `identity`); none if it has none.
+    """
+    known = np.array([identity(one) for one in ids], np.int64) if len(ids) else None
+    return People(triples[..., :2], np.clip(triples[..., 2], 0, 1), known)
+
+
+def identity(value: Any) -> int:
+    """A tracker's id as JSON gives it: a whole number, or a list of one; else `UNTRACKED`."""
+    one = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if isinstance(one, bool) or not isinstance(one, int | float):
+        return UNTRACKED
+    return int(one) if 0 <= one < 2**62 and one == int(one) else UNTRACKED
 
 
 def nobody(layout: Layout) -> People:
@@ -49,6 +69,25 @@ class Track:
 
     frames: list[int] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
+
+
+def follow(frames: Sequence[People]) -> list[Track]:
+    """Who is who: by the source's own ids where they tell everybody apart, else by `link`.
+
+    The ids count only if every person of every frame has one and no two of a frame share one.
+    """
+    tracks: dict[int, Track] = {}
+    for number, people in enumerate(frames):
+        if not len(people.joints):
+            continue
+        ids = [] if people.ids is None else people.ids.tolist()
+        if UNTRACKED in ids or len(set(ids)) != len(people.joints):
+            return link(frames)
+        for place, one in enumerate(ids):
+            track = tracks.setdefault(one, Track())
+            track.frames.append(number)
+            track.places.append(place)
+    return list(tracks.values())
 
 
 def link(frames: Sequence[People]) -> list[Track]:
@@ -102,12 +141,42 @@ def surest(
         sum(float(frames[t].scores[place].sum()) for t, place in zip(*_places(one), strict=True))
         for one in tracks
     ]
-    order = sorted(range(len(tracks)), key=lambda i: -confidence[i])[:persons]
+    return _filled(frames, _highest(tracks, confidence, persons))
+
+
+def largest(
+    frames: Sequence[People], tracks: Sequence[Track], persons: int
+) -> tuple[Float32[np.ndarray, "m t v c"], Float32[np.ndarray, "m t v"]]:
+    """The `persons` tracks that fill most of the picture, as a clip's joints and scores.
+
+    The longest side of the box around a person's joints, summed over the frames: who stands in
+    front and stays is before those who pass in the background.
+    """
+    height = [
+        sum(
+            float(_sizes(frames[t].joints[[place]], frames[t].scores[[place]] > 0)[0])
+            for t, place in zip(*_places(one), strict=True)
+            if np.any(frames[t].scores[place] > 0)
+        )
+        for one in tracks
+    ]
+    return _filled(frames, _highest(tracks, height, persons))
+
+
+def _highest(tracks: Sequence[Track], worth: Sequence[float], persons: int) -> list[Track]:
+    order = sorted(range(len(tracks)), key=lambda i: -worth[i])[:persons]
+    return [tracks[i] for i in order]
+
+
+def _filled(
+    frames: Sequence[People], tracks: Sequence[Track]
+) -> tuple[Float32[np.ndarray, "m t v c"], Float32[np.ndarray, "m t v"]]:
+    """These tracks, in this order; one empty place if there is none."""
     _, v, c = frames[0].joints.shape
-    joints = np.zeros((max(1, len(order)), len(frames), v, c), np.float32)
+    joints = np.zeros((max(1, len(tracks)), len(frames), v, c), np.float32)
     scores = np.zeros(joints.shape[:3], np.float32)
-    for row, i in enumerate(order):
-        for t, place in zip(*_places(tracks[i]), strict=True):
+    for row, track in enumerate(tracks):
+        for t, place in zip(*_places(track), strict=True):
             joints[row, t] = frames[t].joints[place]
             scores[row, t] = frames[t].scores[place]
     joints[scores == 0] = 0

@@ -1,0 +1,165 @@
+"""Commands that make stores of videos: extract, fetch-weights."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from rich.table import Table
+
+FOLDERS = "folders"
+VIEW = re.compile(r"(?:([\w-]+)=)?(\w+(?::.*)?)", re.DOTALL)
+
+
+def extract(
+    source: Annotated[Path, typer.Argument(help="A folder of videos, a list (.txt) or a video.")],
+    store: Annotated[
+        Path,
+        typer.Argument(
+            help="The store to write; with several estimators, the folder for VIEW.arrow of each.",
+            metavar="STORE",
+        ),
+    ],
+    estimator: Annotated[
+        list[str],
+        typer.Option(
+            help="[VIEW=]NAME[:option=value,...], NAME being mediapipe, rtmpose, command (another "
+            "program) or replay (a store). Several look at the same frames.",
+            metavar="ESTIMATOR",
+        ),
+    ],
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="`folders`: each video's folder is its class. Or a CSV file with the columns "
+            "video and label, perhaps split, subject, camera."
+        ),
+    ] = None,
+    persons: Annotated[int, typer.Option(help="How many people of a video to keep.", min=1)] = 2,
+    choose: Annotated[
+        str, typer.Option(help="Who is kept: surest (highest mean confidence) or largest.")
+    ] = "surest",
+    workers: Annotated[int, typer.Option(help="How many videos at once.", min=1)] = 1,
+    engine: Annotated[
+        str, typer.Option(help="processes (this machine) or ray (a cluster).")
+    ] = "processes",
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try what failed before once more.")
+    ] = False,
+) -> None:
+    """Find the people in videos: every video becomes a clip of a store.
+
+    Everybody found is kept beside the store, so the same command goes on after a kill, and
+    another choice of people decodes nothing again. Videos that cannot be read are listed in
+    `failures.csv` there.
+
+    Example: `skeldistill extract videos/ pair/ --labels folders
+    --estimator high=mediapipe:model=full.task,tiles=2
+    --estimator low=mediapipe:model=full.task,short_side=128`
+    """
+    from skeldistill.deploy import extract as extraction
+    from skeldistill.deploy import extract_sources
+    from skeldistill.deploy.extract_ray import Ray
+    from skeldistill.deploy.extract_workers import Processes
+    from skeldistill.shelf import pick
+
+    views, work = _views(estimator, store)
+    videos, classes = extract_sources.find(source), ()
+    if labels == FOLDERS:
+        videos, classes = extract_sources.labelled_by_folders(videos)
+    elif labels is not None:
+        videos, classes = extract_sources.labelled_by_csv(videos, Path(labels))
+    selection = extraction.Selection(
+        persons=persons, choice=pick("choice", extraction.CHOICES, choose)
+    )
+    made = extraction.extract(
+        videos,
+        views,
+        work,
+        classes=classes,
+        selection=selection,
+        engine=pick("engine", {"processes": Processes, "ray": Ray}, engine)(workers=workers),
+        again=retry_failed,
+    )
+    for one in made.stores.values():
+        typer.echo(f"{one.path}: {len(one)} clips, layout {one.layout.name}")
+    if made.failures:
+        typer.echo(f"{made.failed} of {len(videos)} videos failed: {made.failures}", err=True)
+
+
+def fetch_weights(
+    name: Annotated[str | None, typer.Argument(help="Which; without it, what there is.")] = None,
+    to: Annotated[Path, typer.Option(help="The folder to put them in.")] = Path("weights"),
+    address: Annotated[
+        list[str] | None, typer.Option(help="Where they are; several are tried in order.")
+    ] = None,
+    sha256: Annotated[str | None, typer.Option(help="What their checksum must be.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="A table of your own (JSON) instead of the built-in one.")
+    ] = None,
+) -> None:
+    """Fetch weights of a pose estimator, with their checksum, or list what there is.
+
+    Nothing else ever downloads anything.
+
+    Example: `skeldistill fetch-weights rtmpose-lightweight-pose --address https://host/pose.zip
+    --sha256 0123...`
+    """
+    from dataclasses import replace
+
+    from skeldistill.deploy import weights
+
+    known = weights.TABLE if table is None else weights.read_table(table)
+    if name is None:
+        _list(known)
+        return
+    wanted = weights.find(name, known)
+    wanted = replace(
+        wanted,
+        addresses=tuple(address or wanted.addresses),
+        sha256=sha256.lower() if sha256 else wanted.sha256,
+    )
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(wanted.file, total=None)
+        path = weights.fetch(
+            wanted, to, tell=lambda count, total: bar.update(task, completed=count, total=total)
+        )
+    typer.echo(str(path))
+
+
+def _list(known: tuple) -> None:
+    shown = Table()
+    shown.add_column("weights", no_wrap=True)
+    shown.add_column("what it is")
+    shown.add_column("address and checksum")
+    for one in known:
+        there = "known" if one.addresses and one.sha256 else "give --address and --sha256"
+        shown.add_row(one.name, one.about, there)
+    Console().print(shown)
+
+
+def _views(texts: list[str], store: Path) -> tuple[dict, Path]:
+    """The views by name, and the folder for what is kept besides the stores."""
+    from skeldistill import estimators
+    from skeldistill.deploy.extract import View
+
+    found = {}
+    for text in texts:
+        parts = VIEW.fullmatch(text)
+        if parts is None:
+            raise ValueError(f"--estimator {text}: write it as [VIEW=]NAME[:option=value,...]")
+        name = parts[1] or parts[2].partition(":")[0]
+        if name in found:
+            raise ValueError(f"--estimator {text}: view {name!r} comes twice; call it otherwise")
+        found[name] = estimators.parse(parts[2])
+    if len(found) == 1:
+        work = store.with_name(f"{store.stem}.extract")
+        return {name: View(estimator=one, store=store) for name, one in found.items()}, work
+    if store.is_file():
+        raise ValueError(f"{store} is a file; several estimators need a folder for their stores")
+    return {
+        name: View(estimator=one, store=store / f"{name}.arrow") for name, one in found.items()
+    }, store / "extract"

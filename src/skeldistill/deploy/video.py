@@ -1,0 +1,214 @@
+"""Video: the frames of a file, a camera or a stream, upright, with the time of each."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from skeldistill.extras import require
+
+ENDINGS = (
+    ".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts",
+    ".webm", ".wmv",
+)  # fmt: skip
+"""What files of video are called."""
+
+CONTAINERS = "mov,avi,matroska,webm,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,nut,ivf,m4v,h264,hevc,dv"
+"""No playlists, no lists of files: those would open whatever else they name."""
+
+MOST_PIXELS = 2**26
+"""Of one frame, twice those of 8K: a header that claims more is damaged, or meant to do damage."""
+
+LIVE = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "http://", "https://")
+PATIENCE = 10.0
+"""Seconds that a camera or stream may stay silent."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Frame:
+    """One picture of a video.
+
+    image: ``(h, w, 3)``, red, green and blue, turned upright. time: seconds since the first frame,
+    as the file tells it. number: how many frames were decoded before.
+    """
+
+    image: UInt8[np.ndarray, "h w 3"]
+    time: float
+    number: int
+
+
+class Video:
+    """An open video; made by `open_video`, closed by ``with`` or `close`.
+
+    Attributes:
+        name: as it was given.
+        size: (height, width) of the upright frames in pixels; those of another size are brought to
+            that of the first.
+        rate: frames per second, on average, as the file claims; 0 where it does not.
+        rotation: degrees, counter-clockwise, by which the frames are turned: 0, 90, 180 or 270.
+        duration: seconds, as the file claims; None for a camera, or where it does not.
+        live: whether it is a camera or a stream, which has no end of its own.
+    """
+
+    def __init__(self, name: str, container: Any, *, live: bool) -> None:
+        self.name = name
+        self.live = live
+        self._container = container
+        with _one_line(name):
+            if not container.streams.video:
+                raise ValueError(f"{name}: there is no video in it")
+            stream = container.streams.video[0]
+            _check_size(name, stream.codec_context.width, stream.codec_context.height)
+            self.rate = float(stream.average_rate or 0)
+            self.duration = _duration(container, stream, live)
+            self._images = self._decoded(stream)
+            self._first = next(self._images, None)
+        if self._first is None:
+            raise ValueError(f"{name}: there is not one frame in it that can be decoded")
+        self.rotation = round((self._first.rotation or 0) / 90) % 4 * 90
+        upright = (self._first.height, self._first.width)
+        self.size: tuple[int, int] = upright if self.rotation % 180 == 0 else upright[::-1]
+        self._stored = (self._first.width, self._first.height)
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames in the order in which they are shown; can be asked for once.
+
+        Raises:
+            ValueError: the file is damaged, or they were asked for before.
+        """
+        if self._first is None:
+            raise ValueError(f"{self.name}: its frames were read already; open it again")
+        picture, self._first = self._first, None
+        began, time = picture.time or 0.0, 0.0
+        step, number = 1 / self.rate if self.rate > 0 else 0.0, 0
+        while picture is not None:
+            # a frame that has no time comes one step after the one before
+            time = picture.time - began if picture.time is not None else time + step * (number > 0)
+            with _one_line(self.name):
+                image = self._upright(picture)
+            yield Frame(image=image, time=float(time), number=number)
+            number += 1
+            with _one_line(self.name):
+                picture = next(self._images, None)
+
+    def _upright(self, picture: Any) -> np.ndarray:
+        width, height = self._stored
+        image = picture.to_ndarray(format="rgb24", width=width, height=height)
+        return np.ascontiguousarray(np.rot90(image, self.rotation // 90))
+
+    def _decoded(self, stream: Any) -> Iterator[Any]:
+        av = require("av", extra="video")
+        for packet in self._container.demux(stream):
+            try:
+                pictures = packet.decode()
+            except av.error.InvalidDataError:
+                if not self.live:
+                    raise
+                continue  # a stream loses packets; the next whole picture is soon there
+            for picture in pictures:
+                _check_size(self.name, picture.width, picture.height)
+                yield picture
+
+    def close(self) -> None:
+        """Let go of the file or the camera."""
+        self._container.close()
+
+    def __enter__(self) -> "Video":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_video(source: Path | str | int) -> Video:
+    """Open a video file, a camera (by number) or a stream (by address).
+
+    Args:
+        source: a file; a number, also as text, for a camera where no file is called so; or an
+            address that begins with one of `LIVE`.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it is no video that can be decoded, or PyAV is not installed.
+    """
+    av = require("av", extra="video")
+    name = str(source)
+    if name.lower().startswith(LIVE):
+        told = without_password(name)
+        with _one_line(told):
+            options = {"rtsp_transport": "tcp"} if name.lower().startswith("rtsp") else {}
+            return Video(told, av.open(name, timeout=PATIENCE, options=options), live=True)
+    path = Path(name)
+    if isinstance(source, int) or (name.isdecimal() and not path.exists()):
+        return _camera(int(name))
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a video file")
+    if not path.exists():
+        raise FileNotFoundError(f"no video {path}; name a file, a camera's number or an address")
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path}: the file is empty")
+    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    with _one_line(name):
+        # "file:", since a name such as "concat:a|b" would be taken for more than a name
+        return Video(name, av.open(f"file:{path}", options=options), live=False)
+
+
+def without_password(address: str) -> str:
+    """A stream's address as it may be told, without the user and password that it may hold."""
+    return re.sub(r"(?<=://)[^/@]*@", "", address)
+
+
+def frames(source: Path | str | int) -> Iterator[Frame]:
+    """The frames of a video file, camera or stream, which is closed at the end."""
+    with closing(open_video(source)) as video:
+        yield from video.frames()
+
+
+def _camera(number: int) -> Video:
+    av = require("av", extra="video")
+    name, kind = {
+        "linux": (f"/dev/video{number}", "v4l2"),
+        "darwin": (str(number), "avfoundation"),
+    }.get(sys.platform, ("", ""))
+    if not kind:
+        raise ValueError(f"camera {number}: cameras are opened on Linux and macOS only")
+    with _one_line(f"camera {number}"):
+        return Video(f"camera {number}", av.open(name, format=kind), live=True)
+
+
+def _duration(container: Any, stream: Any, live: bool) -> float | None:
+    if live:
+        return None
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return container.duration / 1e6 if container.duration else None
+
+
+def _check_size(name: str, width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise ValueError(
+            f"{name}: a frame is {width} x {height} pixels; at most {MOST_PIXELS:,} are decoded"
+        )
+
+
+@contextmanager
+def _one_line(name: str) -> Iterator[None]:
+    """What FFmpeg says, in one line that names the video."""
+    av = require("av", extra="video")
+    try:
+        yield
+    except (av.error.FFmpegError, MemoryError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ValueError(f"{name}: cannot be decoded as a video ({why})") from error

@@ -1,0 +1,148 @@
+"""Frames of videos: as they were written, upright, with their times; and files that are none."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from videos import HEIGHT, WIDTH, painted, write_video
+
+from skeldistill.deploy import video
+from skeldistill.deploy.video import frames, open_video
+
+pytest.importorskip("av")
+
+
+def test_frames_come_as_they_were_written(tmp_path):
+    pictures = painted(7)
+    path = write_video(tmp_path / "a.mp4", pictures)
+    with open_video(path) as opened:
+        assert (opened.size, opened.rate, opened.rotation) == ((HEIGHT, WIDTH), 10.0, 0)
+        assert opened.duration == pytest.approx(0.7)
+        assert not opened.live
+        found = list(opened.frames())
+    assert [frame.number for frame in found] == list(range(7))
+    np.testing.assert_allclose([frame.time for frame in found], np.arange(7) / 10, atol=1e-6)
+    for frame, picture in zip(found, pictures, strict=True):
+        assert frame.image.shape == (HEIGHT, WIDTH, 3)
+        assert frame.image.dtype == np.uint8
+        assert np.abs(frame.image.astype(int) - picture).mean() < 6
+
+
+def test_colours_are_red_green_blue(tmp_path):
+    red = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    red[..., 0] = 200
+    (frame,) = frames(write_video(tmp_path / "a.avi", [red]))
+    assert frame.image[..., 0].mean() > 150 > 60 > frame.image[..., 1:].mean()
+
+
+def test_times_are_those_of_the_file_and_begin_at_0(tmp_path):
+    path = write_video(tmp_path / "a.mp4", painted(4), times=[5, 6, 9, 20])
+    times = [frame.time for frame in frames(path)]
+    np.testing.assert_allclose(times, [0, 0.1, 0.4, 1.5], atol=1e-6)
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_pictures_are_turned_upright(tmp_path, rotation):
+    lit = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    lit[:16, :16] = 255  # the corner at the top left
+    path = write_video(tmp_path / "a.mp4", [lit] * 2, rotation=rotation)
+    with open_video(path) as opened:
+        assert opened.rotation == rotation
+        images = [frame.image for frame in opened.frames()]
+    wanted = np.rot90(lit, rotation // 90)
+    assert images[1].shape == wanted.shape
+    assert opened.size == wanted.shape[:2]
+    assert np.abs(images[1].astype(int) - wanted).mean() < 20
+
+
+def test_frames_are_read_once(tmp_path):
+    with open_video(write_video(tmp_path / "a.mp4", painted(3))) as opened:
+        list(opened.frames())
+        with pytest.raises(ValueError, match="open it again"):
+            next(opened.frames())
+
+
+def test_a_number_is_a_camera_unless_a_file_is_called_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((ValueError, OSError), match="camera 7"):
+        open_video("7")
+    write_video(tmp_path / "a.mp4", painted(2)).rename("7")
+    assert len(list(frames("7"))) == 2
+
+
+def hostile(tmp_path: Path, kind: str) -> Path:
+    good = write_video(tmp_path / "good.mp4", painted(5))
+    path = tmp_path / f"{kind}.mp4"
+    match kind:
+        case "empty":
+            path.write_bytes(b"")
+        case "text":
+            path.write_text("no video at all\n" * 50, encoding="utf-8")
+        case "truncated":
+            path.write_bytes(good.read_bytes()[:200])
+        case "noise":
+            path.write_bytes(np.random.default_rng(0).bytes(20_000))
+        case "playlist":
+            path.write_text(f"#EXTM3U\n#EXTINF:1,\n{good}\n", encoding="utf-8")
+        case "concat":
+            path.write_text(f"ffconcat version 1.0\nfile '{good.name}'\n", encoding="utf-8")
+        case "folder":
+            path.mkdir()
+        case "concat:good.mp4|good":
+            pass  # FFmpeg would take such a name for two files
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["empty", "text", "truncated", "noise", "playlist", "concat", "folder", "concat:good.mp4|good"],
+)
+def test_what_is_no_video_is_one_line(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    path = hostile(tmp_path, kind)
+    with pytest.raises((ValueError, OSError)) as refused:
+        list(frames(path.name))
+    assert path.name in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_sound_alone_is_no_video(tmp_path):
+    av = pytest.importorskip("av")
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        sound.rate = 8000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode(None))
+    with pytest.raises(ValueError, match="there is no video in it"):
+        open_video(path)
+
+
+def test_a_header_that_claims_too_much_is_refused(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", painted(2))
+    monkeypatch.setattr(video, "MOST_PIXELS", HEIGHT * WIDTH - 1)
+    with pytest.raises(ValueError, match="64 x 48 pixels; at most 3,071"):
+        open_video(path)
+
+
+def test_a_stream_that_nobody_sends_is_one_line():
+    with pytest.raises((ValueError, OSError), match=r"rtsp://127\.0\.0\.1:9/x"):
+        open_video("rtsp://127.0.0.1:9/x")
+
+
+def test_without_pyav_it_says_what_to_install(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", painted(2))
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ValueError, match=r"needs the package 'av': pip install 'skeldistill\[vid"):
+        open_video(path)
+
+
+def test_real_videos_are_counted_by_decoding(real_data):
+    golf = next(real_data("videos").glob("golf__*"))
+    with open_video(golf) as opened:
+        found = list(opened.frames())
+    assert len(found) == 40  # the file claims 48
+    assert opened.size == (240, 320)
+    assert found[-1].time == pytest.approx(47 / 30)
