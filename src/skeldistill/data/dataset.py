@@ -12,9 +12,9 @@ from torch import Tensor
 from skeldistill import completions, degradations, recipe
 from skeldistill.data.joined import Joined
 from skeldistill.data.pairing import SOLITARY, Clips
-from skeldistill.data.sampling import Choice, draw, plain, sample
+from skeldistill.data.sampling import Choice, draw, plain
+from skeldistill.data.shown import shown, with_scores
 from skeldistill.data.store import Store
-from skeldistill.data.streams import stream
 from skeldistill.degradations.seeding import apply, clip_rng
 from skeldistill.layouts import Layout
 from skeldistill.recipe import Sampling
@@ -62,16 +62,12 @@ class Side:
     @property
     def channels(self) -> int:
         """Input channels of a network on this side."""
-        return self.store.channels + self._with_scores
+        return self.store.channels + with_scores(self.sampling, self.store.channels)
 
     @property
     def layout(self) -> Layout:
         """The joints of a network on this side."""
         return self.store.layout
-
-    @property
-    def _with_scores(self) -> bool:
-        return self.sampling.confidence and self.store.channels == 2
 
     @cached_property
     def _degradations(self) -> list[degradations.Degradation]:
@@ -104,13 +100,7 @@ class Side:
         if epoch is not None and self._degradations:
             ragged = self._degraded(rows, seed, epoch)
             rows = np.arange(len(rows))
-        joints, scores = sample(
-            ragged, rows, choice, self.sampling, self.layout, self.store.channels, sizes
-        )
-        joints = stream(self.sampling.stream, joints, self.layout)
-        if self._with_scores:
-            joints = np.concatenate([joints, scores[..., None]], axis=-1)
-        return np.ascontiguousarray(joints, np.float32)
+        return shown(ragged, rows, choice, self.sampling, self.layout, self.store.channels, sizes)
 
     def _image_sizes(self, rows: np.ndarray) -> np.ndarray:
         sizes = self.store.sizes[rows]
@@ -198,11 +188,18 @@ class Examples:
             choice = draw(len(places), self.student.sampling, rng)
             yield self.batch(places, choice, seed=seed, epoch=epoch)
 
-    def testing(self, batch_size: int, turn: int = 0) -> Iterator[Batch]:
-        """All clips in order, without chance; `turn` counts the frame choices to average."""
+    def testing(
+        self, batch_size: int, turn: int = 0, *, seed: int = 0, epoch: int | None = None
+    ) -> Iterator[Batch]:
+        """All clips in order, their frames chosen without chance.
+
+        `turn` counts the frame choices to average. With an epoch the clips are augmented, drawn
+        from each clip's own chance.
+        """
         for start in range(0, len(self), batch_size):
             places = np.arange(start, min(start + batch_size, len(self)))
-            yield self.batch(places, plain(len(places), self.student.sampling, turn))
+            choice = plain(len(places), self.student.sampling, turn)
+            yield self.batch(places, choice, seed=seed, epoch=epoch)
 
 
 def _paired_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""Outputs: what was recognised, as JSON lines, as a table (CSV), or as subtitles (SRT)."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from skeldistill.deploy.predict import Action
+from skeldistill.shelf import nearest
+
+COLUMNS = tuple(field.name for field in fields(Action))
+
+
+class JSONLines:
+    """One JSON object a line, with the fields of `Action`."""
+
+    head = ""
+
+    def write(self, action: Action) -> str:
+        """One line."""
+        told = asdict(action)
+        told |= {name: round(told[name], 4) for name in ("confidence", "start", "end")}
+        return json.dumps(told, ensure_ascii=False) + "\n"
+
+
+class CSV:
+    """A table whose columns are the fields of `Action`; what is None is empty."""
+
+    head = ",".join(COLUMNS) + "\n"
+
+    def write(self, action: Action) -> str:
+        """One row."""
+        told = asdict(action)
+        told |= {name: f"{told[name]:.4f}" for name in ("confidence", "start", "end")}
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(told[name] for name in COLUMNS)
+        return line.getvalue()
+
+
+class SRT:
+    """Subtitles of one video: what is done, how surely, and by whom if there are several."""
+
+    head = ""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def write(self, action: Action) -> str:
+        """One subtitle; none where nobody was to be seen."""
+        if action.label is None:
+            return ""
+        self._count += 1
+        whom = "" if action.person is None else f"person {action.person}: "
+        # a line break or an arrow in a label would end the subtitle
+        label = " ".join(action.label.split()).replace("-->", "->")
+        span = f"{_clock(action.start)} --> {_clock(action.end)}"
+        return f"{self._count}\n{span}\n{whom}{label} ({100 * action.confidence:.0f} %)\n\n"
+
+
+FORMATS: dict[str, Callable[[], JSONLines | CSV | SRT]] = {
+    "jsonl": JSONLines,
+    "csv": CSV,
+    "srt": SRT,
+}
+"""By what the end of a file's name says."""
+
+
+def find(name: str | None, path: Path | None) -> str:
+    """The name of the format that was asked for, or that the file's name tells; JSON lines else.
+
+    Raises:
+        ValueError: there is no such format.
+    """
+    file = path is not None and not path.is_dir()
+    told = name or (path.suffix.lstrip(".") if path is not None and file else "") or "jsonl"
+    told = "jsonl" if told.lower() in ("json", "ndjson") else told.lower()
+    if told not in FORMATS:
+        raise ValueError(f"no format {told!r} for what is recognised; {nearest(told, FORMATS)}")
+    return told
+
+
+def text(actions: Iterable[Action], name: str) -> str:
+    """A whole file of some actions, in the order of time."""
+    writer = FORMATS[name]()
+    return writer.head + "".join(map(writer.write, ordered(actions)))
+
+
+def ordered(actions: Iterable[Action]) -> list[Action]:
+    """In the order of time, then of persons."""
+    return sorted(actions, key=lambda one: (one.start, -1 if one.person is None else one.person))
+
+
+def file_name(source: str) -> str:
+    """A clip's name as the name of a file, which can lead nowhere else.
+
+    Letters of any script, digits and ``._- `` stay; dots at the beginning do not.
+    """
+    kept = "".join(letter if letter.isalnum() or letter in "._- " else "_" for letter in source)
+    return kept.strip(". ")[:100] or "clip"
+
+
+def _clock(seconds: float) -> str:
+    """Hours, minutes, seconds and milliseconds as SRT has them."""
+    milliseconds = max(0, round(1000 * seconds))
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{rest // 1000:02},{rest % 1000:03}"

@@ -1,0 +1,209 @@
+"""Running: all clips or videos that were named, from the first frame to the files that were asked.
+
+Files are written whole or not at all, and nothing is ever written onto a video that is read.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from skeldistill.deploy import outputs, overlay
+from skeldistill.deploy.overlay import Kept
+from skeldistill.deploy.predict import Action, Rules, Watching, actions, trimmed
+from skeldistill.deploy.recogniser import Recogniser
+from skeldistill.deploy.sources import Filmed, Origin, Skeletons, Sources
+from skeldistill.files import whole, write_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a user wants to have of it.
+
+    rules: how actions are found. cut: every clip is one action, from its start to its end. format:
+    of the text (see `outputs.FORMATS`). out: its file, or a folder with a file for each clip; None
+    says it line by line. film: a video with everything drawn, or a folder of them. seconds: after
+    which a camera is left.
+
+    Raises:
+        ValueError: the overlay cannot have such a name.
+    """
+
+    rules: Rules
+    cut: bool = False
+    format: str = "jsonl"
+    out: Path | None = None
+    film: Path | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.film is not None and not _folder(self.film):
+            overlay.check(self.film)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Telling:
+    """Whom to tell what happens: text of the output, failures, and how far which clip is."""
+
+    say: Callable[[str], None]
+    failed: Callable[[str], None]
+    watch: Callable[[str, float], None]
+
+
+def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telling) -> int:
+    """Go through all sources, and write what was asked for.
+
+    A video that cannot be read is told and left out if there are others.
+
+    Returns:
+        How many were left out.
+
+    Raises:
+        OSError, ValueError: one line; nothing is left half-written.
+    """
+    _check(sources, wanted)
+    failures = 0
+    with ExitStack() as stack:
+        put = stack.enter_context(_output(wanted, telling.say))
+        used: set[str] = set()
+        for origin in sources.each:
+            name = _unused(outputs.file_name(origin.name), used)
+            try:
+                _one(recogniser, origin, name, wanted, telling, put)
+            except (OSError, ValueError) as error:
+                if isinstance(origin, Skeletons) or not sources.several:
+                    raise
+                failures += 1
+                telling.failed(" ".join(str(error).split()))
+        if failures and failures == sources.about.num_clips:
+            raise ValueError(f"none of the {failures} videos could be read")
+    return failures
+
+
+Put = Callable[[str, list[Action]], None]
+"""Takes the name of a clip's file and what was found in it."""
+
+
+def _one(
+    recogniser: Recogniser,
+    origin: Origin,
+    name: str,
+    wanted: Wanted,
+    telling: Telling,
+    put: Put,
+) -> None:
+    def watch(share: float) -> None:
+        telling.watch(origin.name, share)
+
+    watch(0.0)
+    if origin.live:
+        assert isinstance(origin, Filmed)
+        _follow(recogniser, origin, wanted, lambda found: put(name, found))
+        return
+    with closing(Kept()) as kept:
+        with origin.frames(watch) as (seen, moments):
+            if wanted.film is not None:
+                moments = kept.watched(moments)
+            if wanted.cut:
+                clip = origin.gathered(moments, seen, recogniser.sampling.persons)
+                converting = wanted.rules.converting
+                found = [trimmed(recogniser, clip, rate=seen.rate, converting=converting)]
+            else:
+                found = list(actions(recogniser, moments, wanted.rules, seen))
+        if wanted.film is not None:
+            path = wanted.film / f"{name}.mp4" if _folder(wanted.film) else wanted.film
+            _spare(path, origin)
+            overlay.film(path, origin.pictures(), kept, found, seen.layout, seen.size)
+    put(name, found)
+    watch(1.0)
+
+
+def _follow(
+    recogniser: Recogniser, origin: Filmed, wanted: Wanted, put: Callable[[list[Action]], None]
+) -> None:
+    """Watch a camera until it ends, or the time is over, or the user has seen enough (Ctrl-C)."""
+    with origin.frames(lambda _: None) as (seen, moments):
+        watching = Watching(recogniser, wanted.rules, seen, batch=1)
+        try:
+            for moment in moments:
+                if wanted.seconds is not None and moment.time >= wanted.seconds:
+                    break
+                put(watching.push(moment))
+        except KeyboardInterrupt:
+            pass
+        put(watching.finish())
+
+
+@contextmanager
+def _output(wanted: Wanted, say: Callable[[str], None]) -> Iterator[Put]:
+    """Takes what was found clip by clip, and brings it to where it belongs."""
+    if wanted.out is not None and _folder(wanted.out):
+        folder = wanted.out
+
+        def put(name: str, found: list[Action]) -> None:
+            path = folder / f"{name}.{wanted.format}"
+            write_text(path, outputs.text(found, wanted.format))
+
+        yield put
+        return
+    writer = outputs.FORMATS[wanted.format]()
+    with ExitStack() as stack:
+        tell: Callable[[str], object] = say
+        if wanted.out is not None:
+            partial = stack.enter_context(whole(wanted.out))
+            file = stack.enter_context(partial.open("w", encoding="utf-8", newline=""))
+
+            tell = file.write
+
+        if writer.head:
+            tell(writer.head)
+
+        def put_together(name: str, found: list[Action]) -> None:
+            for action in outputs.ordered(found):
+                tell(writer.write(action))
+
+        yield put_together
+
+
+def _check(sources: Sources, wanted: Wanted) -> None:
+    """Refuse what would be found out after an hour."""
+    if sources.several and wanted.format == "srt" and not (wanted.out and _folder(wanted.out)):
+        raise ValueError(
+            "subtitles belong to one video, and these may be several; give --out a folder, or "
+            "take --format jsonl"
+        )
+    if sources.several and wanted.film is not None and not _folder(wanted.film):
+        raise ValueError(
+            f"an overlay belongs to one clip, and these may be several; {wanted.film} must be a "
+            "folder"
+        )
+    if sources.live and wanted.film is not None:
+        raise ValueError("a camera cannot be seen twice; record it first, then draw the overlay")
+    if sources.live and wanted.cut:
+        raise ValueError("a camera has no end; predict without --whole")
+    if sources.path is not None and wanted.out is not None:
+        _refuse_same(wanted.out, sources.path)
+
+
+def _spare(path: Path, origin: Origin) -> None:
+    if isinstance(origin, Filmed) and isinstance(origin.origin, Path):
+        _refuse_same(path, origin.origin)
+
+
+def _refuse_same(path: Path, source: Path) -> None:
+    if path.is_file() and source.exists() and path.samefile(source):
+        raise ValueError(f"{path} is the source itself; give the output another name")
+
+
+def _folder(path: Path) -> bool:
+    return path.is_dir() or not path.suffix
+
+
+def _unused(name: str, used: set[str]) -> str:
+    """The name, with a number if there was the same before; case does not tell names apart."""
+    unused, count = name, 1
+    while unused.lower() in used:
+        count += 1
+        unused = f"{name}-{count}"
+    used.add(unused.lower())
+    return unused

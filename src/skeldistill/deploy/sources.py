@@ -1,0 +1,267 @@
+"""Sources: what a user names, as clips of skeletons or as videos that an estimator looks at."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from skeldistill import estimators, readers
+from skeldistill.clip import Clip
+from skeldistill.data.store import Store
+from skeldistill.deploy import extract_sources, video
+from skeldistill.deploy.following import Following, Moment
+from skeldistill.deploy.predict import Seen, gathered
+from skeldistill.deploy.windows import moments_of
+from skeldistill.estimators.estimator import Session
+from skeldistill.readers import openpifpaf, openpose
+from skeldistill.readers.reader import Source
+
+RATE = 30.0
+"""Frames per second where nothing says how many there are."""
+
+MOST_RATE = 1e6
+"""More frames a second are a damaged number."""
+
+FOUND_BY_NAME: Mapping[str, str] = {
+    openpose.ENDING: "openpose",
+    openpifpaf.VIDEO: "openpifpaf",
+    openpifpaf.IMAGE: "openpifpaf",
+}
+"""How files end that one reader alone can mean."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Skeletons:
+    """One clip of skeletons that are there already."""
+
+    clip: Clip
+    rate: float
+    times: Float64[np.ndarray, " t"]
+    live: bool = False
+
+    @classmethod
+    def of(cls, clip: Clip, rate: float | None) -> "Skeletons":
+        """A clip with the times that are given for it, or told by its source, or usual."""
+        told, times = clip.extra.get("rate"), clip.extra.get("times")
+        if rate is None and isinstance(told, int | float) and 0 < told < MOST_RATE:
+            rate = float(told)
+            with suppress(ValueError, TypeError):
+                array = np.asarray(times, np.float64)
+                if array.shape == (clip.num_frames,) and (np.diff(array) >= 0).all():
+                    return cls(clip=clip, rate=rate, times=array)
+        rate = rate or RATE
+        return cls(clip=clip, rate=rate, times=np.arange(clip.num_frames) / rate)
+
+    @property
+    def name(self) -> str:
+        """The clip's id."""
+        return self.clip.id
+
+    @contextmanager
+    def frames(self, watch: Callable[[float], None]) -> Iterator[tuple[Seen, Iterator[Moment]]]:
+        """What is known of the clip, and its frames."""
+        clip = self.clip
+        yield (
+            Seen(name=clip.id, layout=clip.layout, size=clip.size, rate=self.rate),
+            moments_of(clip, self.times),
+        )
+
+    def gathered(self, moments: Iterable[Moment], seen: Seen, persons: int) -> Clip:
+        """The clip as it is; its frames are gone through for those who keep them."""
+        for _ in moments:
+            pass
+        return self.clip
+
+    def pictures(self) -> Iterator[UInt8[np.ndarray, "h w 3"]] | None:
+        """There are none."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Filmed:
+    """One video, camera or stream, with the estimator that finds people in it."""
+
+    name: str
+    origin: Path | str
+    session: Session
+    estimator: estimators.Estimator
+    rate: float | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it is a camera or a stream."""
+        return not isinstance(self.origin, Path)
+
+    @contextmanager
+    def frames(self, watch: Callable[[float], None]) -> Iterator[tuple[Seen, Iterator[Moment]]]:
+        """What is known of the video once it is open, and the people in its frames.
+
+        Args:
+            watch: told after every frame which share of the video is behind it.
+        """
+        with video.open_video(self.origin) as opened:
+            path = None if self.live else Path(self.origin)
+            self.session.begin(path, self.name)
+            seen = Seen(
+                name=self.name,
+                layout=self.estimator.layout,
+                size=opened.size,
+                rate=self.rate or (opened.rate if 0 < opened.rate < MOST_RATE else RATE),
+            )
+            yield seen, self._moments(opened, watch)
+
+    def gathered(self, moments: Iterable[Moment], seen: Seen, persons: int) -> Clip:
+        """All frames of the video as one clip, with its surest persons.
+
+        Raises:
+            ValueError: there are too many frames.
+        """
+        return gathered(moments, persons, seen)
+
+    def pictures(self) -> Iterator[UInt8[np.ndarray, "h w 3"]] | None:
+        """The video's frames once more."""
+        return (frame.image for frame in video.frames(self.origin))
+
+    def _moments(self, opened: video.Video, watch: Callable[[float], None]) -> Iterator[Moment]:
+        following = Following()
+        for frame in opened.frames():
+            found = self.session(frame.image, frame.time)
+            time = frame.number / self.rate if self.rate else frame.time
+            yield following.step(frame.number, time, found)
+            if opened.duration:
+                watch(min(1.0, frame.time / opened.duration))
+
+
+Origin = Skeletons | Filmed
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sources:
+    """All clips or videos that were named.
+
+    path: their file or folder; None for a camera or a stream. about: what holds for all of them.
+    several: whether there may be more than one. each: one after the other.
+    """
+
+    path: Path | None
+    about: Source
+    several: bool
+    each: Iterator[Origin] = field(repr=False)
+
+    @property
+    def live(self) -> bool:
+        """Whether it is a camera or a stream."""
+        return self.path is None
+
+
+@contextmanager
+def opened(
+    named: str,
+    *,
+    estimator: str | None = None,
+    reader: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    rate: float | None = None,
+) -> Iterator[Sources]:
+    """What a user names, ready to be gone through once.
+
+    Args:
+        named: a video, a folder of videos, a camera's number, a stream's address, a store, or
+            what `reader` reads.
+        estimator: for videos, as ``name:option=value`` (see `skeldistill.estimators.parse`).
+        reader: the format of skeleton files; found by name for OpenPose and OpenPifPaf.
+        options: of the reader.
+        rate: frames per second, where the source does not tell or is wrong.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it is nothing that is known, or lacks an estimator.
+    """
+    path = Path(named)
+    if rate is not None and not 0 < rate < MOST_RATE:
+        raise ValueError(f"--rate {rate}: give frames per second, more than 0")
+    if reader is None and not path.exists() and (_live(named)):
+        with _filmed({video.without_password(named): named}, None, estimator, rate) as sources:
+            yield sources
+        return
+    reader = reader or _reader_of(path)
+    if reader is not None:
+        yield _read(reader, path, options or {}, rate)
+    elif path.suffix == ".arrow":
+        yield _stored(path, rate)
+    else:
+        videos = {one.id: one.path for one in extract_sources.find(path)}
+        with _filmed(videos, path, estimator, rate) as sources:
+            yield sources
+
+
+def _live(named: str) -> bool:
+    return named.isdecimal() or named.lower().startswith(video.LIVE)
+
+
+def _reader_of(path: Path) -> str | None:
+    """The reader of files or folders that are called as one program calls them."""
+    folders = [path] if path.is_dir() else []
+    if folders:
+        folders += sorted(one for one in path.iterdir() if one.is_dir())[:1]
+    names = [one.name for folder in folders for one in folder.iterdir()] or [path.name]
+    for ending, reader in FOUND_BY_NAME.items():
+        if any(name.endswith(ending) for name in names):
+            return reader
+    if path.suffix in (".json", ".pkl", ".mat", ".npz", ".npy", ".skeleton", ".csv"):
+        raise ValueError(
+            f"{path} may be of several formats; name its --reader ({', '.join(readers.SHELF)})"
+        )
+    return None
+
+
+def _read(name: str, path: Path, options: Mapping[str, Any], rate: float | None) -> Sources:
+    reader = readers.find(name, **options)
+    about = reader.describe(path)
+    clips = (Skeletons.of(clip, rate) for clip in reader.read(path))
+    return Sources(path=path, about=about, several=about.num_clips != 1, each=clips)
+
+
+def _stored(path: Path, rate: float | None) -> Sources:
+    store = Store.open(path)
+    about = Source(
+        layout=store.layout,
+        channels=store.channels,
+        units=store.units,
+        classes=store.classes,
+        num_clips=len(store),
+    )
+    clips = (store.clip(row) for row in range(len(store)))
+    each = (Skeletons.of(clip, rate) for clip in clips)
+    return Sources(path=path, about=about, several=len(store) != 1, each=each)
+
+
+@contextmanager
+def _filmed(
+    origins: Mapping[str, Path | str], path: Path | None, text: str | None, rate: float | None
+) -> Iterator[Sources]:
+    if text is None:
+        raise ValueError(
+            f"{path or 'a camera'} needs an estimator to find people; add --estimator, such as "
+            "mediapipe:model=FILE"
+        )
+    estimator = estimators.parse(text)
+    about = Source(layout=estimator.layout, channels=2, units="pixels", num_clips=len(origins))
+    several = len(origins) > 1 or (path is not None and path.is_dir())
+    with closing(estimator.open()) as session:
+        each = (
+            Filmed(
+                # what a file system takes for a name may be no text at all
+                name=name.encode("utf-8", "replace").decode("utf-8"),
+                origin=origin,
+                session=session,
+                estimator=estimator,
+                rate=rate,
+            )
+            for name, origin in origins.items()
+        )
+        yield Sources(path=path, about=about, several=several, each=each)
