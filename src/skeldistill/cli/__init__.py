@@ -5,7 +5,7 @@ import sys
 import typer
 
 from skeldistill import __version__
-from skeldistill.cli import data, experiments, shelves
+from skeldistill.cli import data, evaluation, experiments, extract, predict, robustness, shelves
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
@@ -23,9 +23,13 @@ for command in (
     experiments.run,
     experiments.train,
     experiments.distill,
-    experiments.evaluate,
+    evaluation.evaluate,
     experiments.report,
     experiments.part_matrix,
+    extract.extract,
+    extract.fetch_weights,
+    robustness.robustness,
+    predict.predict,
     shelves.cost,
     shelves.layouts,
     shelves.parts,

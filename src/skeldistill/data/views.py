@@ -31,17 +31,23 @@ def open_views(data: recipe.Data, folder: Path, *, quiet: bool = False) -> tuple
     Raises:
         OSError, ValueError: one line that says which view cannot be had, and why.
     """
-    if not data.high.has_origin:
-        raise ValueError("data.high needs a store, or a reader with its source")
-    clean_high = _origin(data.high, "high", folder, quiet)
+    clean_high, clean_low = origins(data, folder, quiet=quiet)
     high = derived(clean_high, data.high.degradations, None, data.seed, folder, quiet=quiet)
-    clean_low = _origin(data.low, "low", folder, quiet) if data.low.has_origin else clean_high
     low = derived(clean_low, data.low.degradations, None, data.seed, folder, quiet=quiet)
     if high.classes and low.classes and high.classes != low.classes:
         raise ValueError(
             f"high has {len(high.classes)} classes ({', '.join(high.classes[:3])} ...) and "
             f"low {len(low.classes)} ({', '.join(low.classes[:3])} ...); they must agree"
         )
+    return high, low
+
+
+def origins(data: recipe.Data, folder: Path, *, quiet: bool = False) -> tuple[Store, Store]:
+    """Both views before the recipe's degradations; one store twice if they have one origin."""
+    if not data.high.has_origin:
+        raise ValueError("data.high needs a store, or a reader with its source")
+    high = _origin(data.high, "high", folder, quiet)
+    low = _origin(data.low, "low", folder, quiet) if data.low.has_origin else high
     return high, low
 
 

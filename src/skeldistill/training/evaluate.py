@@ -53,8 +53,14 @@ def evaluate(
     *,
     batch_size: int = 64,
     device: torch.device | None = None,
+    seed: int = 0,
+    epoch: int | None = None,
 ) -> Said:
-    """Run a network over clips without chance, and leave it in the mode it was in."""
+    """Run a network over clips, and leave it in the mode it was in.
+
+    Nothing is left to chance, but for the student's augmentation where an epoch is given; it is
+    then drawn from `seed`, the epoch and each clip's id.
+    """
     was_training = network.training
     network.eval()
     turns = examples.student.sampling.test_clips
@@ -62,7 +68,7 @@ def evaluate(
     for turn in range(turns):
         logits = [
             network(batch.joints.to(device)).logits.float().cpu().numpy()
-            for batch in examples.testing(batch_size, turn)
+            for batch in examples.testing(batch_size, turn, seed=seed, epoch=epoch)
         ]
         joined = np.concatenate(logits)
         total = joined if turn == 0 else total + joined

@@ -1,0 +1,63 @@
+"""The command that sweeps degradations over finished models."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+
+def robustness(
+    runs: Annotated[list[Path], typer.Argument(help="Experiments' folders.", metavar="RUN...")],
+    degradations: Annotated[
+        str, typer.Option(help="Degradations, comma-separated; 'usual', or 'all' of the shelf.")
+    ] = "usual",
+    methods: Annotated[
+        str | None, typer.Option(help="Only these methods, comma-separated.")
+    ] = None,
+    on: Annotated[
+        str,
+        typer.Option(help="What is degraded: the 'high' or 'low' view, or each method's 'own'."),
+    ] = "own",
+    seed: Annotated[int, typer.Option(help="Draws the degradations, clip by clip.", min=0)] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of page, figure and table (default: the first RUN).")
+    ] = None,
+) -> None:
+    """Measure how accuracy falls as skeletons get worse, and draw the curves.
+
+    Every model of the experiments is evaluated on its own test clips at five severities of each
+    degradation. What was measured before is not measured again.
+
+    Example: `skeldistill robustness runs/demo --degradations JointOcclusion,Jitter`
+    """
+    import json
+    from typing import cast, get_args
+
+    from skeldistill.degradations import SHELF
+    from skeldistill.files import write_text
+    from skeldistill.report import robustness as report
+    from skeldistill.training.robustness import USUAL, On, sweep
+
+    if on not in get_args(On):
+        raise ValueError(f"--on {on}: choose from {', '.join(get_args(On))}")
+    named = {"usual": USUAL, "all": tuple(SHELF)}.get(degradations)
+    names = named or tuple(degradations.split(","))
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task("evaluations", total=None)
+        results = sweep(
+            runs,
+            names,
+            methods=methods.split(",") if methods else (),
+            on=cast(On, on),
+            seed=seed,
+            watch=lambda done, total: bars.update(bar, completed=done, total=total),
+        )
+    folder = out or runs[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "robustness.json", json.dumps(results))
+    page, *others = report.write(results, folder)
+    typer.echo(report.summary(results))
+    typer.echo(f"figure, table: {', '.join(path.name for path in others)}, in {folder}")
+    typer.echo(f"page: {page.resolve().as_uri()}")

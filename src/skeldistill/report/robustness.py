@@ -1,0 +1,176 @@
+"""Robustness curves: a figure, a table and a page of what `training.robustness.sweep` measured."""
+
+import csv
+import io
+import re
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from skeldistill.files import whole, write_text
+from skeldistill.report.figures import BLUE, GOLD, GREEN, GREY, ORANGE, PURPLE, STYLES
+from skeldistill.report.page import fill
+from skeldistill.report.tables import score
+
+Robustness = dict[str, Any]
+"""What the sweep returns, and ``robustness.json`` holds."""
+
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GOLD)
+
+
+def write(results: Robustness, folder: Path) -> list[Path]:
+    """Write the page, the figure (PNG, SVG) and the table (CSV) into a folder; the files.
+
+    Raises:
+        OSError: when the folder cannot be written to.
+    """
+    page, table = folder / "robustness.html", folder / "robustness.csv"
+    write_text(page, fill("robustness.html", content(results)))
+    write_text(table, as_csv(results))
+    written = [page, table]
+    drawing = figure(results)
+    for ending, metadata in (("png", {}), ("svg", {"Date": None})):
+        path = folder / f"robustness.{ending}"
+        with whole(path) as partial, _text_stays_text():
+            drawing.savefig(partial, format=ending, dpi=200, metadata=metadata)
+        written.append(path)
+    return written
+
+
+def figure(results: Robustness) -> Figure:
+    """Top-1 over severity, one panel a degradation, one line a method, with 95 % intervals.
+
+    The leftmost point of every line is its clean accuracy.
+    """
+    shown, methods = results["degradations"], results["methods"]
+    columns = min(len(shown), 4)
+    rows = -(-len(shown) // columns)
+    drawn = Figure(figsize=(2.9 * columns, 2.6 * rows + 0.5), layout="constrained")
+    panels = drawn.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for axes, entry in zip(panels, shown, strict=False):
+        _panel(axes, entry, methods)
+    for axes in panels[len(shown) :]:
+        axes.set_axis_off()
+    for axes in panels[: len(shown) : columns]:
+        axes.set_ylabel("top-1, %")
+    handles, labels = panels[0].get_legend_handles_labels()
+    drawn.legend(handles, labels, loc="outside upper center", ncols=min(len(methods), 4))
+    return drawn
+
+
+def _panel(axes: Axes, entry: dict[str, Any], methods: list[dict[str, Any]]) -> None:
+    for place, method in enumerate(methods):
+        points = [method["clean"], *method["curves"][entry["name"]]]
+        teacher = method["view"] == "high"
+        colour = GREY if teacher else COLOURS[place % len(COLOURS)]
+        axes.plot(
+            range(6),
+            [point["mean"] for point in points],
+            color=colour,
+            linestyle=STYLES[place % len(STYLES)],
+            marker=".",
+            label=method["name"].replace("$", r"\$"),
+        )
+        if method["runs"] > 2:  # of two runs, the interval fills the panel
+            low, high = ([point[end] for point in points] for end in ("low", "high"))
+            axes.fill_between(range(6), low, high, color=colour, alpha=0.12, linewidth=0)
+    axes.set_title(entry["name"], fontsize=10)
+    axes.set_xticks(
+        range(6), ["clean", *map(options, entry["severities"])], fontsize=7, rotation=35
+    )
+    axes.set_ylim(0, 100)
+    axes.grid(axis="y", color="#d5dae0", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def options(severity: dict[str, Any]) -> str:
+    """A severity's options, short enough for an axis: the values alone."""
+    return ", ".join(
+        f"{value:g}" if isinstance(value, float) else str(value) for value in severity.values()
+    )
+
+
+def as_csv(results: Robustness) -> str:
+    """One line a method, degradation and severity (0 is clean), accuracies in percent."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "degradation", "severity", "options", "top1", "low", "high"])
+    for method in results["methods"]:
+        points = [("", 0, "", method["clean"])]
+        points += [
+            (entry["name"], place, options(severity), method["curves"][entry["name"]][place - 1])
+            for entry in results["degradations"]
+            for place, severity in enumerate(entry["severities"], start=1)
+        ]
+        for name, place, told, top1 in points:
+            writer.writerow(
+                [method["name"], name, place, told, top1["mean"], top1["low"], top1["high"]]
+            )
+    return text.getvalue()
+
+
+def content(results: Robustness) -> dict[str, Any]:
+    """Everything the page shows, in the words of its template."""
+    names = [entry["name"] for entry in results["degradations"]]
+    rows = [
+        {
+            "name": method["name"],
+            "cells": [
+                score(method["clean"]),
+                score(method["kept"]),
+                *(_mean(method["curves"][name]) for name in names),
+            ],
+        }
+        for method in sorted(results["methods"], key=lambda one: -one["kept"]["mean"])
+    ]
+    text = io.StringIO()
+    with _text_stays_text():
+        figure(results).savefig(text, format="svg", metadata={"Date": None})
+    against = sorted({method["relative_to"] for method in results["methods"]})
+    return {
+        "title": results["title"],
+        "summary": summary(results),
+        "headings": ["Clean top-1 %", "Kept %", *names],
+        "rows": rows,
+        "against": " and ".join(against),
+        "drawing": _inline(text.getvalue()),
+        "degradations": [
+            (
+                entry["name"],
+                [", ".join(f"{k} {v}" for k, v in s.items()) for s in entry["severities"]],
+            )
+            for entry in results["degradations"]
+        ],
+        "data": {},
+    }
+
+
+def _inline(svg: str) -> str:
+    """A drawing as part of a page: without the file's head and matplotlib's metadata."""
+    return re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+
+
+def summary(results: Robustness) -> str:
+    """Which method keeps most, in a sentence."""
+    low = [m for m in results["methods"] if m["view"] == "low"] or results["methods"]
+    ranked = sorted(low, key=lambda method: -method["kept"]["mean"])
+    best, worst = ranked[0], ranked[-1]
+    said = f"Over all degradations and severities {best['name']} keeps {best['kept']['mean']:.1f} %"
+    said += f" of the clean accuracy of {best['relative_to']}"
+    if worst is not best:
+        said += f", the most of {len(ranked)} students; {worst['name']} keeps "
+        said += f"{worst['kept']['mean']:.1f} %, the least"
+    return said + "."
+
+
+def _mean(points: list[dict[str, Any]]) -> str:
+    return f"{sum(point['mean'] for point in points) / len(points):.1f}"
+
+
+def _text_stays_text() -> AbstractContextManager[None]:
+    """Text stays text in SVG files, so that a paper's typesetter can change its font."""
+    return mpl.rc_context(rc={"svg.fonttype": "none", "svg.hashsalt": "robustness"})

@@ -1,0 +1,179 @@
+"""Sweeps of degradations over finished models, and what is drawn of them."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from stores import named, small_store
+
+from skeldistill import checkpoint, recipe
+from skeldistill.cli import main
+from skeldistill.data.dataset import Examples, Side
+from skeldistill.data.pairing import evaluation_clips
+from skeldistill.data.store import Store
+from skeldistill.data.views import derived
+from skeldistill.recipe import Part
+from skeldistill.report import robustness as report
+from skeldistill.training import robustness
+from skeldistill.training.evaluate import evaluate
+from skeldistill.training.experiment import run
+from skeldistill.training.robustness import finished, sweep
+
+SMALL = {"name": "STGCN", "width": 0.125}
+NAMES = ("JointOcclusion", "DroppedFrames")
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    """The folder of a finished experiment, its low view a degraded high one."""
+    folder = tmp_path_factory.mktemp("robustness")
+    small_store(folder / "high.arrow", named(24, "train") + named(12, "test", 24))
+    parsed = recipe.parse(
+        {
+            "name": "small",
+            "data": {
+                "high": {"store": str(folder / "high.arrow")},
+                "low": {"degradations": [{"name": "JointOcclusion", "probability": 0.3}]},
+            },
+            "sampling": {"frames": 8},
+            "training": {"epochs": 2, "batch_size": 8, "warmup": 0, "learning_rate": 0.05},
+            "teacher": SMALL,
+            "student": SMALL,
+            "methods": ["teacher", "low", "low+completion"],
+            "seeds": [0, 1],
+        }
+    )
+    run(parsed, folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def swept(experiment):
+    return sweep([experiment], NAMES)
+
+
+def test_every_method_has_a_point_for_every_severity(swept):
+    assert [row["name"] for row in swept["methods"]] == ["teacher", "low", "low+completion"]
+    for row in swept["methods"]:
+        assert set(row["curves"]) == set(NAMES)
+        assert all(len(points) == 5 for points in row["curves"].values())
+        assert row["runs"] == 2
+
+
+def test_kept_is_the_mean_over_everything_relative_to_the_clean_teacher(swept):
+    teacher, low, _ = swept["methods"]
+    means = [point["mean"] for points in low["curves"].values() for point in points]
+    assert low["kept"]["mean"] == pytest.approx(100 * np.mean(means) / teacher["clean"]["mean"])
+    assert low["relative_to"] == "teacher"
+
+
+def test_clean_is_the_view_before_the_recipe_made_it_worse(experiment, swept):
+    tasks = [task for task in finished(experiment) if task.method == "teacher"]
+    clean = np.mean([task.measured()["top1"] for task in tasks])
+    assert swept["methods"][0]["clean"]["mean"] == pytest.approx(clean)
+
+
+def test_a_point_is_what_evaluating_a_degraded_store_gives(experiment, swept, tmp_path):
+    """Chance belongs to the clip, so a view on disk with the same draws gives the same answers."""
+    task = finished(experiment, ["low"])[0]
+    store = Store.open(experiment.parent / "high.arrow")
+    part = Part.model_validate({"name": "DroppedFrames", **_severities("DroppedFrames")[4]})
+    worse = derived(store, (part,), None, 0, tmp_path)  # draws nothing: no chance in it
+    clips = evaluation_clips(worse, task.recipe.data.folds[0], task.recipe.data)
+    side = Side(store=worse, sampling=task.recipe.sampling_of("low"))
+    values = []
+    for each in finished(experiment, ["low"]):
+        network, _ = checkpoint.load(each.folder / "network.safetensors")
+        values.append(evaluate(network, Examples(clips=clips, student=side)).accuracy(1))
+    assert swept["methods"][1]["curves"]["DroppedFrames"][4]["mean"] == pytest.approx(
+        np.mean(values)
+    )
+
+
+def _severities(name):
+    return robustness.degradations.find(name).severities
+
+
+def test_what_was_measured_is_not_measured_again(experiment, swept, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(robustness, "evaluate", refuse)
+    assert sweep([experiment], NAMES) == swept
+    with pytest.raises(AssertionError, match="again"):
+        sweep([experiment], NAMES, seed=1)
+
+
+def test_a_broken_cache_is_measured_anew(experiment, swept):
+    path = finished(experiment)[0].folder / robustness.CACHE
+    path.write_text('{"mark": ', encoding="utf-8")
+    assert sweep([experiment], NAMES) == swept
+
+
+def test_two_experiments_are_told_apart(experiment, swept):
+    both = sweep([experiment, experiment], NAMES[:1], methods=["low"])
+    assert [row["name"] for row in both["methods"]] == ["run: low"] * 2
+    assert both["methods"][0]["relative_to"] == "low"
+
+
+def test_the_table_holds_every_point(swept):
+    lines = list(csv.DictReader(io.StringIO(report.as_csv(swept))))
+    assert len(lines) == 3 * (1 + 2 * 5)
+    first = swept["methods"][0]["curves"]["JointOcclusion"][0]["mean"]
+    found = [
+        line
+        for line in lines
+        if (line["method"], line["degradation"], line["severity"])
+        == ("teacher", "JointOcclusion", "1")
+    ]
+    assert [float(line["top1"]) for line in found] == [first]
+
+
+@pytest.fixture
+def skeldistill(monkeypatch, capsys):
+    def call(*words):
+        monkeypatch.setattr("sys.argv", ["skeldistill", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        said = capsys.readouterr()
+        return stopped.value.code or 0, said.out, said.err
+
+    return call
+
+
+def test_from_the_command_line(skeldistill, experiment, swept, tmp_path):
+    code, out, err = skeldistill(
+        "robustness", experiment, "--degradations", ",".join(NAMES), "--out", tmp_path / "made"
+    )
+    assert code == 0, err
+    assert "keeps" in out
+    assert json.loads((tmp_path / "made/robustness.json").read_text()) == swept
+    assert (tmp_path / "made/robustness.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "made/robustness.html").read_text(encoding="utf-8")
+    assert "low+completion" in page
+    assert "<svg" in page
+    assert "http" not in page.replace("http://www.w3.org", "")  # the namespace of drawings
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--degradations", "JointOclusion"), "JointOcclusion"),
+        (("--methods", "lo"), "low"),
+        (("--on", "middle"), "own, high, low"),
+    ],
+)
+def test_a_mistake_is_one_line(skeldistill, experiment, words, said):
+    code, _, err = skeldistill("robustness", experiment, *words)
+    assert code == 1
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_nothing_finished_is_said(skeldistill, experiment, tmp_path):
+    (tmp_path / "recipe.yaml").write_bytes((experiment / "recipe.yaml").read_bytes())
+    code, _, err = skeldistill("robustness", tmp_path)
+    assert code == 1
+    assert "no finished training" in err
