@@ -1,33 +1,44 @@
 """Every benchmark, as ratios against a named baseline in the same run; `make bench`.
 
-python benchmarks/run.py [--out figures.json] [--only loader,step]
+python benchmarks/run.py [--out figures.json] [--only loader,step] [--full]
 """
 
 import argparse
 import json
 from pathlib import Path
 
+import edge
 import loader
+import released
 import step
+import store
 import torch
 
 from skeldistill.training.machine import machine
 
-BENCHMARKS = {"loader": loader.measure, "step": step.measure}
+BENCHMARKS = {
+    "loader": loader.measure,
+    "step": step.measure,
+    "released": released.measure,
+    "edge": edge.measure,
+    "store": store.measure,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     parser.add_argument("--only", default=",".join(BENCHMARKS), help="which, comma-separated")
+    parser.add_argument("--full", action="store_true", help="the store as large as Kinetics")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     figures = {"machine": machine()}
     for name in chosen.only.split(","):
-        figures[name] = BENCHMARKS[name]()
+        full = {"full": True} if chosen.full and name == "store" else {}
+        figures[name] = BENCHMARKS[name](**full)
         print(f"\n{name}")
         for what, value in figures[name].items():
-            print(f"  {what:<58} {value:>12,.2f}")
+            print(f"  {what:<68} {value:>12,.2f}")
     if chosen.out:
         chosen.out.write_text(json.dumps(figures, indent=2), encoding="utf-8")
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.io import savemat
 
 FRAMES = 14
+ENDS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 
 
 def body(rng: np.random.Generator, frames: int, joints: int, channels: int) -> np.ndarray:
@@ -95,6 +96,59 @@ def openpifpaf(folder: Path, rng: np.random.Generator) -> Path:
     return folder
 
 
+def alphapose(folder: Path, rng: np.random.Generator) -> Path:
+    for video in ("dance", "run"):
+        people = [body(rng, FRAMES, 17, 2) * 100 for _ in range(2)]
+        (folder / video).mkdir()
+        entries = [
+            {
+                "image_id": f"{t}.jpg",
+                "category_id": 1,
+                "keypoints": np.column_stack([one[t], np.full(17, 0.8)]).reshape(-1).tolist(),
+                "score": 2.9,
+                "box": [0.0, 0.0, 9.0, 9.0],
+                "idx": [7 - i],
+            }
+            for t in range(FRAMES)
+            for i, one in enumerate(people)
+        ]
+        (folder / video / "alphapose-results.json").write_text(json.dumps(entries))
+    return folder
+
+
+def coco_result(folder: Path, rng: np.random.Generator) -> Path:
+    for video in ("dance", "run"):
+        people = [body(rng, FRAMES, 17, 2) * 100 for _ in range(2)]
+        entries = [
+            {
+                "image_id": f"{video}/{t:06d}.jpg" if video == "run" else t,
+                "category_id": 1,
+                "keypoints": np.column_stack([one[t], np.full(17, 0.8)]).reshape(-1).tolist(),
+                "score": 0.8,
+            }
+            for t in range(FRAMES)
+            for one in people
+        ]
+        (folder / f"{video}.json").write_text(json.dumps(entries))
+    return folder
+
+
+def csv(folder: Path, rng: np.random.Generator) -> Path:
+    limbs = [f"{side}_{end}" for end in ENDS for side in ("left", "right")]
+    joints = ["head", *limbs]
+    places = body(rng, FRAMES, 13, 2)
+    wide = "clip,frame,label,split," + ",".join(f"{j}_x,{j}_y,{j}_score" for j in joints) + "\n"
+    long = "clip,frame,person,joint,x,y,score,label,split\n"
+    for t, frame in enumerate(places):
+        cells = ",".join(f"{x:.6g},{y:.6g},0.9" for x, y in frame)
+        wide += f"run,{t},1,train,{cells}\n"
+        for joint, (x, y) in zip(joints, frame, strict=True):
+            long += f"sit,{t},4,{joint},{x:.6g},{y:.6g},0.9,0,test\n"
+    (folder / "wide.csv").write_text(wide)
+    (folder / "long.csv").write_text(long)
+    return folder
+
+
 def jhmdb(folder: Path, rng: np.random.Generator) -> Path:
     (folder / "splits").mkdir()
     for action in ("brush_hair", "wave"):
@@ -153,7 +207,7 @@ def ctrgcn_npz(folder: Path, rng: np.random.Generator) -> Path:
 WRITERS: dict[str, Callable[[Path, np.random.Generator], Path]] = {
     writer.__name__: writer
     for writer in (
-        ctrgcn_npz, jhmdb, kinetics_skeleton, ntu, nw_ucla, openpifpaf, openpose, stgcn_npy, sysu,
-        utd_mhad,
+        alphapose, coco_result, csv, ctrgcn_npz, jhmdb, kinetics_skeleton, ntu, nw_ucla,
+        openpifpaf, openpose, stgcn_npy, sysu, utd_mhad,
     )
 }  # fmt: skip

@@ -120,13 +120,13 @@ def test_what_kinect_could_not_say_is_lost(tmp_path: Path) -> None:
         ("S001C001P001R001A001", 60, ("xsub_train", "xview_test")),
         ("S001C002P003R001A001", 60, ("xsub_test", "xview_train")),
         ("S017C003P038R001A060", 60, ("xsub_train", "xview_train")),
-        ("S018C001P045R001A061", 120, ("xsub_train", "xset_train")),
+        ("S018C001P045R001A061", 120, ("xsub_train", "xset_train", "mini_train")),
         ("S019C001P044R001A120", 120, ("xsub_test", "xset_test")),
         ("S032C001P103R001A120", 120, ("xsub_train", "xset_train")),
         ("S032C001P106R001A120", 120, ("xsub_test", "xset_train")),
     ],
 )
-def test_official_splits(tmp_path: Path, name: str, actions: int, splits: tuple[str, str]) -> None:
+def test_official_splits(tmp_path: Path, name: str, actions: int, splits: tuple[str, ...]) -> None:
     clip = read(tmp_path, {1: over(moving(0.1))}, f"{name}.skeleton", actions=actions)
     assert clip.splits == splits
     assert clip.label == int(name[-3:]) - 1

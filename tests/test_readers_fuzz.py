@@ -15,8 +15,9 @@ from scipy.io import savemat
 
 from skeldistill import readers
 from skeldistill.clip import Clip
+from skeldistill.layouts import COCO17
 
-TIMES = 200
+TIMES = (200, pytest.param(1000, marks=pytest.mark.slow))
 STRANGE = (
     "0", "-1", "2", "25", "999999999999", "1e308", "-1e39", "NaN", "Infinity", "null", "[]", "{}",
     '"x"', "true", "", "1 2", "9" * 5000,
@@ -62,19 +63,20 @@ def outcome(name: str, path: Path, describe: bool = True) -> str:
     return "read"
 
 
+@pytest.mark.parametrize("times", TIMES)
 @pytest.mark.parametrize("name", WRITERS)
 def test_damaged_files_are_read_or_refused_in_one_line(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("format_files.FRAMES", 3)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(times)
     path = WRITERS[name](tmp_path, rng)
     files = [file for file in sorted(tmp_path.rglob("*")) if file.is_file()]
     wholes = [file.read_bytes() for file in files]
     outcomes = set()
-    for time in range(TIMES):
+    for time in range(times):
         place = int(rng.integers(len(files)))
-        text = files[place].suffix in (".json", ".skeleton", ".txt")
+        text = files[place].suffix in (".csv", ".json", ".skeleton", ".txt")
         zipped = files[place].suffix == ".npz" and rng.random() < 0.7
         whole = wholes[place]
         files[place].write_bytes(in_archive(whole, rng) if zipped else damaged(whole, text, rng))
@@ -88,7 +90,12 @@ def hostile_npy(file: Path, header: str) -> None:
     file.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(64))
 
 
-@pytest.mark.parametrize("name", ["ntu", "kinetics_skeleton", "openpifpaf", "openpose"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "alphapose", "coco_result", "csv", "ntu", "kinetics_skeleton", "openpifpaf", "openpose",
+    ],
+)  # fmt: skip
 def test_false_numbers_of_frames_cost_no_memory(name: str, tmp_path: Path) -> None:
     far = 10**12
     if name == "ntu":
@@ -99,6 +106,17 @@ def test_false_numbers_of_frames_cost_no_memory(name: str, tmp_path: Path) -> No
     if name == "openpifpaf":
         lines = [json.dumps({"frame": t, "predictions": []}) for t in (0, far)]
         (tmp_path / "clip.openpifpaf.json").write_text("\n".join(lines))
+    pose = [1.0] * 51
+    if name == "alphapose":
+        people = [{"image_id": f"{t}.jpg", "keypoints": pose} for t in (0, far)]
+        (tmp_path / "clip.json").write_text(json.dumps(people))
+    if name == "coco_result":
+        people = [{"image_id": t, "keypoints": pose} for t in (0, far)]
+        (tmp_path / "clip.json").write_text(json.dumps(people))
+    if name == "csv":
+        cells = ",".join(f"{joint}_x,{joint}_y" for joint in COCO17.joints)
+        lines = [f"{t},{','.join(['1'] * 34)}" for t in (0, far)]
+        (tmp_path / "clip.csv").write_text("\n".join([f"frame,{cells}", *lines]))
     if name == "openpose":
         for t in (0, far):
             (tmp_path / f"clip_{t:012d}_keypoints.json").write_text('{"people": []}')

@@ -213,3 +213,39 @@ def test_joints_that_the_source_is_unsure_of_can_count_as_lost(rng):
         Joined.of(clips), np.array([0]), plain(1, everything), everything, PENN13, 2
     )
     np.testing.assert_array_equal(scores, all_scores * (all_scores >= 0.5))
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+@pytest.mark.parametrize("normalisation", ["clip", "image", "centre", "none"])
+def test_a_batch_is_what_its_clips_are_alone(rng, monkeypatch, normalisation, channels):
+    layout = PENN13 if channels == 2 else NTU25
+    clips = Joined.of(clips_of(rng, [*SIZES, (1, 7)], layout, channels))
+    sampling = Sampling(
+        frames=16, persons=2, normalisation=normalisation, rotation=20, scaling=0.2, mirror=0.5,
+        noise=0.01, least_score=0.3,
+    )  # fmt: skip
+    choice = draw(6, sampling, rng)
+    sizes = np.full((6, 2), (480, 640), np.float32)
+    if channels == 3 and normalisation == "image":
+        pytest.skip("joints in space are in no image")
+    args = (sampling, layout, channels, sizes)
+    whole = sample(clips, np.arange(6), choice, *args)
+    for cached in (1, 2 * 16 * 13 * 2 * 4 * 2):  # one clip at a time, and some
+        monkeypatch.setattr("skeldistill.data.sampling.CACHED", cached)
+        for one, other in zip(sample(clips, np.arange(6), choice, *args), whole, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_far_from_the_origin_nothing_is_lost(rng):
+    (joints, scores) = clips_of(rng, [(2, 40)])[0]
+    sampling = Sampling(frames=32, persons=2)
+    made = []
+    for away in (0, 4096):
+        moved = (np.round(joints) + away) * (scores > 0)[..., None]
+        made.append(
+            sample(
+                Joined.of([(moved.astype(np.float32), scores)]), np.array([0]), plain(1, sampling),
+                sampling, PENN13, 2,
+            )[0]
+        )  # fmt: skip
+    np.testing.assert_allclose(*made, atol=2e-6)

@@ -5,7 +5,18 @@ import sys
 import typer
 
 from skeldistill import __version__
-from skeldistill.cli import data, evaluation, experiments, extract, predict, robustness, shelves
+from skeldistill.cli import (
+    data,
+    evaluation,
+    experiments,
+    export,
+    extract,
+    predict,
+    reproduce,
+    robustness,
+    serve,
+    shelves,
+)
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
@@ -29,7 +40,10 @@ for command in (
     extract.extract,
     extract.fetch_weights,
     robustness.robustness,
+    reproduce.reproduce,
     predict.predict,
+    export.export,
+    serve.serve,
     shelves.cost,
     shelves.layouts,
     shelves.parts,

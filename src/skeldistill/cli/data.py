@@ -1,13 +1,19 @@
-"""Commands on stores: import, info, check, show."""
+"""Commands on stores: import, info, check, show; and those of `cli.stores`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from skeldistill.cli import stores
 from skeldistill.cli.options import parsed
+
+if TYPE_CHECKING:  # both would load numpy, and --help is to be fast
+    from skeldistill.data.findings import Finding
+    from skeldistill.degradations import Degradation
 
 app = typer.Typer(no_args_is_help=True, help="Bring skeletons in, look at them, check them.")
 
@@ -22,16 +28,23 @@ def import_(
     options: Annotated[
         list[str] | None, typer.Option("--option", help="Option of the reader: key=value.")
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Labels and splits by clip id: a CSV id,label,split, or another store."),
+    ] = None,
 ) -> None:
     """Read skeleton files of a format into a store.
 
     Example: `skeldistill data import pyskl ntu60_hrnet.pkl ntu60.arrow --option layout=coco17`
+
+    Files of estimators name no actions; take them from a list or from the other view:
+    `skeldistill data import alphapose results low.arrow --labels high.arrow`
     """
     from skeldistill import readers
     from skeldistill.data.importing import import_source
 
     reader = readers.find(format, **parsed(options))
-    made = import_source(reader, None if source == "-" else Path(source), store)
+    made = import_source(reader, None if source == "-" else Path(source), store, labels=labels)
     typer.echo(f"{store}: {len(made)} clips, layout {made.layout.name}")
 
 
@@ -56,27 +69,33 @@ def info(store: StoreFile) -> None:
 def check(
     store: StoreFile,
     pair: Annotated[
-        Path | None, typer.Option(help="The other view of the same clips, to compare with.")
+        Path | None,
+        typer.Option(help="The other view of the same clips: checked too, and compared."),
+    ] = None,
+    fix: Annotated[
+        Path | None, typer.Option(help="Write a store here in which what is safe is put right.")
     ] = None,
 ) -> None:
     """Find what is wrong with a store, or a pair of stores, before an hour is lost.
 
-    Exit status 1 if there is an error; warnings leave it 0.
+    Exit status 1 if there is an error (with --fix: if one is left); warnings leave it 0.
 
-    Example: `skeldistill data check low.arrow --pair high.arrow`
+    Example: `skeldistill data check low.arrow --pair high.arrow --fix low-fixed.arrow`
     """
     from skeldistill.data.checking import check as look
+    from skeldistill.data.fixing import fix as mend
     from skeldistill.data.store import Store
 
-    opened = Store.open(store)
-    findings = look(opened, Store.open(pair) if pair else None)
-    for finding in findings:
-        typer.echo(f"{finding.level}: {finding.line}")
-    errors = sum(finding.level == "error" for finding in findings)
-    typer.echo(
-        f"{store}: {errors} errors, {len(findings) - errors} warnings in {len(opened)} clips"
-    )
-    if errors:
+    opened, other = Store.open(store), Store.open(pair) if pair else None
+    found = _told(str(store), look(opened, other), len(opened))
+    if other is not None:
+        found += _told(str(pair), look(other), len(other))
+    if fix is not None:
+        opened, lines = mend(opened, fix)
+        for line in lines or ["nothing to put right"]:
+            typer.echo(f"fixed: {line}")
+        found = _told(str(fix), look(opened, other), len(opened))
+    if found:
         raise typer.Exit(1)
 
 
@@ -87,17 +106,60 @@ def show(
         Path | None, typer.Option(help="The other view of the same clips, drawn beside it.")
     ] = None,
     clips: Annotated[int, typer.Option(help="How many clips, spread over the classes.", min=1)] = 8,
-    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("clips.html"),
+    out: Annotated[
+        Path, typer.Option(help="A page (.html), a moving picture (.gif), or a picture (.png).")
+    ] = Path("clips.html"),
+    degradation: Annotated[
+        str | None, typer.Option(help="Let this go wrong: a degradation of `skeldistill parts`.")
+    ] = None,
+    severity: Annotated[
+        int | None, typer.Option(help="How badly, from 1 to 5.", min=0, max=5)
+    ] = None,
+    options: Annotated[
+        list[str] | None, typer.Option("--option", help="Option of the degradation: key=value.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws the degradation.", min=0)] = 0,
 ) -> None:
-    """Draw some clips of a store (or of both views) on a page that plays them.
+    """Draw some clips of a store (or of both views), playing on a page or as a picture.
 
     Example: `skeldistill data show low.arrow --pair high.arrow --out clips.html`
+
+    What a degradation does: `skeldistill data show high.arrow --degradation JointOcclusion
+    --severity 4 --out occluded.gif`
     """
     from skeldistill.data.store import Store
     from skeldistill.report.gallery import write
 
-    write(Store.open(store), Store.open(pair) if pair else None, clips, out)
+    worse = _degradations(degradation, severity, options)
+    write(Store.open(store), Store.open(pair) if pair else None, clips, out, worse, seed)
     typer.echo(f"page: {out.resolve().as_uri()}")
+
+
+def _told(name: str, findings: "Sequence[Finding]", clips: int) -> int:
+    """Say what was found; how many errors there are."""
+    for finding in findings:
+        typer.echo(f"{finding.level}: {finding.line}")
+    errors = sum(finding.level == "error" for finding in findings)
+    typer.echo(f"{name}: {errors} errors, {len(findings) - errors} warnings in {clips} clips")
+    return errors
+
+
+def _degradations(
+    name: str | None, severity: int | None, options: Sequence[str] | None
+) -> "list[Degradation]":
+    """The degradation that the options ask for, if they do."""
+    from skeldistill import degradations
+    from skeldistill.shelf import build
+
+    if name is None:
+        if severity is not None or options:
+            raise ValueError("--severity and --option are of a degradation; name --degradation too")
+        return []
+    if severity is not None and not options:
+        return [degradations.at_severity(name, severity)]
+    if severity is not None:
+        raise ValueError("give --severity or --option, not both: a severity is a set of options")
+    return [build("degradation", degradations.find(name), parsed(options))]
 
 
 def _shown(value: object) -> str:
@@ -112,3 +174,7 @@ def _shown(value: object) -> str:
         if isinstance(value, float)
         else str(value)
     )
+
+
+for command in (stores.convert, stores.export, stores.pairs, stores.splits):
+    app.command(name=command.__name__)(command)

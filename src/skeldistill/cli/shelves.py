@@ -10,16 +10,23 @@ from rich.table import Table
 from skeldistill.cli.options import parsed
 
 
-def layouts() -> None:
-    """List the layouts with their joints.
+def layouts(
+    layout: Annotated[
+        str | None, typer.Argument(help="A layout, or a YAML file that states one: print it.")
+    ] = None,
+) -> None:
+    """List the layouts with their joints, or print one as YAML: the start of a file of your own.
 
-    Example: `skeldistill layouts`
+    Example: `skeldistill layouts coco17 > mine.yaml`
     """
-    from skeldistill.layouts import SHELF
+    from skeldistill.layouts import SHELF, find, to_yaml
 
+    if layout is not None:
+        typer.echo(to_yaml(find(layout)), nl=False)
+        return
     table = Table("layout", "joints", "centre", "names")
-    for layout in SHELF.values():
-        table.add_row(layout.name, str(layout.num_joints), layout.centre, " ".join(layout.joints))
+    for one in SHELF.values():
+        table.add_row(one.name, str(one.num_joints), one.centre, " ".join(one.joints))
     Console().print(table)
 
 

@@ -1,26 +1,24 @@
 """Checking: what is in a store, and what is wrong with it, before an hour is lost on it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from skeldistill.data.store import Store, checksum
+from skeldistill import readers
+from skeldistill.data import bodies, findings
+from skeldistill.data.comparing import compare
+from skeldistill.data.findings import Finding
+from skeldistill.data.store import UNKNOWN, Store, checksum
+from skeldistill.readers.reader import Division
+from skeldistill.shelf import build
+
+__all__ = ["Finding", "check", "describe"]
 
 IMBALANCE = 10
 """A class with this many times the clips of another is told of."""
-SHOWN = 3
-TRAINING = ("train",)
-TESTING = ("test", "val")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something to know about a store. An error spoils results; a warning may be meant so."""
-
-    level: Literal["error", "warning"]
-    line: str
+MOSTLY = 0.9
+"""A clip with this share of its joints lost is told of."""
 
 
 def describe(store: Store) -> dict[str, Any]:
@@ -62,33 +60,39 @@ def check(store: Store, pair: Store | None = None) -> list[Finding]:
 
     Reads all joints once. Errors come first.
     """
-    findings = [*_labels(store), *_splits(store), *_clips(store), *_copies(store)]
+    found = [
+        *_ids(store),
+        *_labels(store),
+        *_splits(store),
+        *_published(store),
+        *_clips(store),
+        *bodies.look(store),
+        *_copies(store),
+    ]
     if pair is not None:
-        findings += _pair(store, pair)
-    return sorted(findings, key=lambda finding: finding.level)
+        found += compare(store, pair)
+    return sorted(found, key=lambda finding: finding.level)
 
 
 def _labels(store: Store) -> Iterator[Finding]:
     labels, classes = store.labels, store.classes
     unknown = np.flatnonzero(labels < 0)
     if len(unknown):
-        yield Finding("warning", f"{_clips_named(store, unknown)} without a label")
+        yield Finding("warning", f"{findings.clips(store, unknown)} without a label")
     if classes:
         beyond = np.flatnonzero(labels >= len(classes))
         if len(beyond):
-            line = f"{_clips_named(store, beyond)} with a label beyond the {len(classes)} classes"
+            line = f"{findings.clips(store, beyond)} with a label beyond the {len(classes)} classes"
             yield Finding("error", line)
     counts = np.bincount(labels[labels >= 0], minlength=len(classes))
-    empty = [_class(store, label) for label in np.flatnonzero(counts == 0)]
+    empty = [findings.action(store, label) for label in np.flatnonzero(counts == 0)]
     if empty:
-        yield Finding("warning", f"no clip of {_some(empty, 'class', 'classes')}")
+        yield Finding("warning", f"no clip of {findings.some(empty, 'class', 'classes')}")
     filled = np.flatnonzero(counts)
     if len(filled) and counts.max() >= IMBALANCE * counts[filled].min():
         least = filled[counts[filled].argmin()]
-        line = (
-            f"classes are uneven: {counts.max()} clips of {_class(store, counts.argmax())}, "
-            f"{counts[least]} of {_class(store, least)}"
-        )
+        most, few = (findings.action(store, label) for label in (counts.argmax(), least))
+        line = f"classes are uneven: {counts.max()} clips of {most}, {counts[least]} of {few}"
         yield Finding("warning", line)
 
 
@@ -99,13 +103,42 @@ def _splits(store: Store) -> Iterator[Finding]:
     for name in store.split_names:
         absent = np.setdiff1d(known, store.labels[store.in_split(name)])
         if len(absent):
-            classes = _some([_class(store, label) for label in absent], "class", "classes")
+            classes = findings.some(
+                [findings.action(store, label) for label in absent], "class", "classes"
+            )
             yield Finding("warning", f"split {name!r} has no clip of {classes}")
-    for train, test in _opposites(store):
+    for train, test in findings.opposites(store):
         both = np.intersect1d(store.in_split(train), store.in_split(test))
         if len(both):
-            line = f"{_clips_named(store, both)} in {train!r} and in {test!r} at once"
+            line = f"{findings.clips(store, both)} in {train!r} and in {test!r} at once"
             yield Finding("error", line)
+        subjects = [set(store.subjects[store.in_split(name)].tolist()) for name in (train, test)]
+        shared = sorted((subjects[0] & subjects[1]) - {UNKNOWN})
+        if shared and "sub" in train:
+            people = findings.some([str(one) for one in shared], "subject", "subjects")
+            yield Finding("error", f"{people} in {train!r} and in {test!r}")
+
+
+def _published(store: Store) -> Iterator[Finding]:
+    """Whether as many clips are in the official splits as their data set has."""
+    for division in _divisions(store):
+        for name, count in zip((division.train, division.test), division.clips or (), strict=False):
+            have = len(store.in_split(name)) if name in store.split_names else 0
+            if have != count:
+                line = f"split {name!r} has {have} clips where the whole data set has {count}"
+                yield Finding("warning", line)
+
+
+def _divisions(store: Store) -> tuple[Division, ...]:
+    """Those of the reader that made the store, with the options it had; none if it is unknown."""
+    made_by = store.provenance.get("reader")
+    part = next((one for one in readers.SHELF.values() if one.__name__ == made_by), None)
+    if part is None or not store.split_names:
+        return ()
+    try:
+        return readers.divisions(build("reader", part, dict(store.provenance.get("options") or {})))
+    except (ValueError, OSError):  # its list or file of splits may be gone
+        return ()
 
 
 def _clips(store: Store) -> Iterator[Finding]:
@@ -120,12 +153,16 @@ def _clips(store: Store) -> Iterator[Finding]:
                 found[kind].append(index)
     for kind, level, _ in _CLIP_LAWS:
         if found[kind]:
-            yield Finding(level, f"{_clips_named(store, found[kind])} {kind}")
-    yield from _axes(store)
+            yield Finding(level, f"{findings.clips(store, found[kind])} {kind}")
 
 
 def _unseen(joints: np.ndarray, scores: np.ndarray) -> bool:
     return not np.any(scores > 0)
+
+
+def _mostly_lost(joints: np.ndarray, scores: np.ndarray) -> bool:
+    seen = float(np.mean(scores > 0))
+    return 0 < seen < 1 - MOSTLY
 
 
 def _one_frame(joints: np.ndarray, scores: np.ndarray) -> bool:
@@ -143,35 +180,17 @@ _DAMAGED = "damaged on the disk; import the source again"
 _CLIP_LAWS: tuple[_Law, ...] = (
     (_DAMAGED, "error", lambda joints, scores: False),
     ("without any seen joint", "warning", _unseen),
+    (f"with {MOSTLY:.0%} of the joints lost", "warning", _mostly_lost),
     ("of a single frame", "warning", _one_frame),
     ("in which nothing moves", "warning", _frozen),
 )
 
 
-def _axes(store: Store) -> Iterator[Finding]:
-    """Bodies stand upright more often than not: shoulders and ankles differ most in height."""
-    ends = [("left_shoulder", "left_ankle"), ("right_shoulder", "right_ankle")]
-    places = [
-        (store.layout.joints.index(top), store.layout.joints.index(bottom))
-        for top, bottom in ends
-        if top in store.layout.joints and bottom in store.layout.joints
-    ]
-    lengths = np.zeros((len(store), store.channels))
-    for index in range(len(store)):
-        joints, scores = store.joints(index), store.scores(index)
-        for top, bottom in places:
-            seen = (scores[..., top] > 0) & (scores[..., bottom] > 0)
-            lengths[index] += np.abs((joints[..., top, :] - joints[..., bottom, :])[seen].sum(0))
-    lengths = lengths[np.any(lengths > 0, axis=1)]
-    if not len(lengths):
-        return
-    share = float(np.mean(lengths.argmax(axis=1) != 1))
-    if share > 0.5:
-        line = (
-            f"in {share:.0%} of the clips the body is not upright along the second axis; "
-            "are the coordinates in the order x, y(, z)?"
-        )
-        yield Finding("warning", line)
+def _ids(store: Store) -> Iterator[Finding]:
+    names, counts = np.unique(store.ids.astype(str), return_counts=True)
+    if (counts > 1).any():
+        twice = findings.some([repr(name) for name in names[counts > 1].tolist()], "id", "ids")
+        yield Finding("error", f"{twice} of more than one clip")
 
 
 def _copies(store: Store) -> Iterator[Finding]:
@@ -187,8 +206,10 @@ def _copies(store: Store) -> Iterator[Finding]:
     if not copies:
         return
     pairs = [f"{store.ids[one]!r} = {store.ids[other]!r}" for one, other in copies]
-    yield Finding("warning", f"the same joints under two ids: {_some(pairs, 'pair', 'pairs')}")
-    for train, test in _opposites(store):
+    yield Finding(
+        "warning", f"the same joints under two ids: {findings.some(pairs, 'pair', 'pairs')}"
+    )
+    for train, test in findings.opposites(store):
         training, testing = set(store.in_split(train)), set(store.in_split(test))
         leaks = [
             pairs[place]
@@ -196,68 +217,8 @@ def _copies(store: Store) -> Iterator[Finding]:
             if (one in training and other in testing) or (other in training and one in testing)
         ]
         if leaks:
-            line = f"the same joints in {train!r} and {test!r}: {_some(leaks, 'pair', 'pairs')}"
-            yield Finding("error", line)
-
-
-def _pair(store: Store, pair: Store) -> Iterator[Finding]:
-    if store.classes and pair.classes and store.classes != pair.classes:
-        line = f"{store.path.name} and {pair.path.name} name different classes, or in another order"
-        yield Finding("error", line)
-    common, here, there = np.intersect1d(store.ids, pair.ids, return_indices=True)
-    if not len(common):
-        yield Finding("error", f"{store.path.name} and {pair.path.name} have no id in common")
-        return
-    for one, other in ((store, pair), (pair, store)):
-        alone = np.flatnonzero(~np.isin(one.ids, common))
-        if len(alone):
-            line = f"{_clips_named(one, alone)} only in {one.path.name}, not in {other.path.name}"
-            yield Finding("warning", line)
-    unlike = store.labels[here] != pair.labels[there]
-    if unlike.any():
-        line = f"{_clips_named(store, here[unlike])} with another label in {pair.path.name}"
-        yield Finding("error", line)
-    unlike = store.num_frames[here] != pair.num_frames[there]
-    if unlike.any():
-        line = f"{_clips_named(store, here[unlike])} with another length in {pair.path.name}"
-        yield Finding("warning", line)
-    unlike = np.array(
-        [set(store.splits[i]) != set(pair.splits[j]) for i, j in zip(here, there, strict=True)]
-    )
-    if unlike.any():
-        line = f"{_clips_named(store, here[unlike])} in other splits in {pair.path.name}"
-        yield Finding("warning", line)
-    yield from _sides(store, pair, here, there)
-
-
-def _sides(store: Store, pair: Store, here: np.ndarray, there: np.ndarray) -> Iterator[Finding]:
-    """Whether the left shoulder is on the same side of the right one in both views."""
-    if not {"left_shoulder", "right_shoulder"} <= {*store.layout.joints} & {*pair.layout.joints}:
-        return
-    sides = [(_side(store, int(i)), _side(pair, int(j))) for i, j in zip(here, there, strict=True)]
-    told = [one == other for one, other in sides if one and other]
-    if told and np.mean(told) < 0.3:
-        line = (
-            f"left and right seem to be swapped between {store.path.name} and {pair.path.name}: "
-            f"shoulders agree in {np.mean(told):.0%} of the clips"
-        )
-        yield Finding("warning", line)
-
-
-def _side(store: Store, index: int) -> float:
-    left, right = (store.layout.index(f"{side}_shoulder") for side in ("left", "right"))
-    joints, scores = store.joints(index), store.scores(index)
-    seen = (scores[..., left] > 0) & (scores[..., right] > 0)
-    return float(np.sign((joints[..., left, 0] - joints[..., right, 0])[seen].sum()))
-
-
-def _opposites(store: Store) -> Iterator[tuple[str, str]]:
-    """Names of splits that train and test the same thing."""
-    for train in store.split_names:
-        for word in TRAINING:
-            for test in {train.replace(word, other) for other in TESTING} - {train}:
-                if test in store.split_names:
-                    yield train, test
+            named = findings.some(leaks, "pair", "pairs")
+            yield Finding("error", f"the same joints in {train!r} and {test!r}: {named}")
 
 
 def _spread(numbers: np.ndarray) -> dict[str, int | float]:
@@ -275,16 +236,3 @@ def _lost_share(store: Store) -> float:
         lost += int(np.count_nonzero(scores == 0))
         total += scores.size
     return lost / total
-
-
-def _class(store: Store, label: int | np.intp) -> str:
-    return repr(store.classes[int(label)]) if label < len(store.classes) else str(label)
-
-
-def _clips_named(store: Store, places: list[int] | np.ndarray) -> str:
-    return _some([repr(store.ids[place]) for place in places], "clip", "clips")
-
-
-def _some(names: list[str], one: str, many: str) -> str:
-    more = ", ..." if len(names) > SHOWN else ""
-    return f"{len(names)} {one if len(names) == 1 else many} ({', '.join(names[:SHOWN])}{more})"

@@ -1,10 +1,15 @@
 """Convert: the joints of one layout, said in another, where that is well defined."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 
+from skeldistill.clip import Clip
+from skeldistill.data.rewriting import rewrite
+from skeldistill.data.store import Store
 from skeldistill.layouts import Layout
 
 STAND_INS: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -71,6 +76,25 @@ def convert(
     sure = np.stack([scores[..., place].min(axis=-1) for place in places], axis=-1)
     moved[sure == 0] = 0
     return moved, sure
+
+
+def convert_store(store: Store, target: Layout, path: Path, *, quiet: bool = False) -> Store:
+    """Write all clips of a store in another layout, so that two sources have the same joints.
+
+    Raises:
+        OSError: the new store cannot be written.
+        ValueError: the store's layout lacks joints that `target` needs, or `path` is the store.
+    """
+    sources(store.layout, target)
+
+    def clips() -> Iterator[Clip]:
+        for index in range(len(store)):
+            clip = store.clip(index)
+            joints, scores = convert(clip.joints, clip.scores, clip.layout, target)
+            yield replace(clip, joints=joints, scores=scores, layout=target)
+
+    done = {"converted": {"from": store.layout.name, "to": target.name}}
+    return rewrite(store, path, clips(), done, layout=target, quiet=quiet)
 
 
 def _found(joint: str, source: Layout) -> tuple[str, ...]:

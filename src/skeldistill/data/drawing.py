@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from skeldistill import layouts
 from skeldistill.clip import Clip
+from skeldistill.layouts import Layout
 
 MOST_FRAMES = 60
 """A longer clip is shown with every second, third ... frame."""
@@ -23,7 +25,11 @@ def drawn(clip: Clip, caption: str = "") -> dict[str, Any]:
         low, high = seen.min(axis=0), seen.max(axis=0)
         joints = (joints - low) / max(float((high - low).max()), 1e-9) + 1  # never exactly 0
     joints[lost] = 0
+    # layouts of the shelf are known to the page; of one from a file the sides go along
+    known = layouts.SHELF.get(clip.layout.name)
+    own = {} if known is not None and known.same_as(clip.layout) else {"sides": sides(clip.layout)}
     return {
+        **own,
         "layout": clip.layout.name,
         "bones": [list(bone) for bone in clip.layout.bone_indices],
         "joints": np.round(joints, 4).tolist(),
@@ -31,3 +37,12 @@ def drawn(clip: Clip, caption: str = "") -> dict[str, Any]:
         "fps": 30 / step,
         "caption": caption,
     }
+
+
+def sides(layout: Layout) -> list[str]:
+    """Which side of the body each joint is on: left, right or middle."""
+    lefts, rights = set(layout.mirror), set(layout.mirror.values())
+    return [
+        "left" if joint in lefts else "right" if joint in rights else "middle"
+        for joint in layout.joints
+    ]

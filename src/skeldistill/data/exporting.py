@@ -15,7 +15,9 @@ def export_pyskl(store: Store, path: Path) -> None:
     """Write a store as an annotation pickle of PYSKL and mmaction2.
 
     Numbers that half precision holds exactly are written so, as PYSKL does; the rest stays whole.
-    A pickle that was imported comes back with the same arrays, labels and splits.
+    A pickle that was imported comes back as it was: arrays with their types, labels, sizes and
+    other plain entries, and splits (their ids in the order of the clips; ids of clips that are
+    not there are gone).
 
     Raises:
         OSError: the file cannot be written.
@@ -30,22 +32,27 @@ def export_pyskl(store: Store, path: Path) -> None:
 
 
 def _annotation(clip: Clip) -> dict[str, Any]:
+    unusual = clip.extra.get("pyskl", {})
+    single = unusual.get("single", ())
     annotation = {
         "frame_dir": clip.id,
         "label": clip.label,
         "total_frames": clip.num_frames,
-        "keypoint": _smallest(clip.joints),
+        "keypoint": _smallest(clip.joints, "keypoint" in single),
     }
     seen = np.any(clip.joints != 0, axis=(2, 3))[..., None]
     if clip.joints.shape[3] == 2 or np.any(clip.scores != seen):
-        annotation["keypoint_score"] = _smallest(clip.scores)
+        annotation["keypoint_score"] = _smallest(clip.scores, "keypoint_score" in single)
     if clip.size is not None:
         annotation["img_shape"] = clip.size
         annotation["original_shape"] = tuple(clip.extra.get("original_shape", clip.size))
-    return annotation
+    annotation |= unusual.get("also", {})
+    return {name: one for name, one in annotation.items() if name not in unusual.get("absent", ())}
 
 
-def _smallest(numbers: np.ndarray) -> np.ndarray:
+def _smallest(numbers: np.ndarray, single: bool) -> np.ndarray:
+    if single:
+        return np.array(numbers)
     with np.errstate(over="ignore"):
         half = numbers.astype(np.float16)
     return half if np.array_equal(half, numbers) else np.array(numbers)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from skeldistill import __version__
 from skeldistill.clip import Clip
+from skeldistill.data.labelling import Labelled, Labels
 from skeldistill.data.store import Store, StoreWriter
 from skeldistill.readers.reader import Reader
 
@@ -21,7 +22,12 @@ PATIENCE = 1.0
 
 
 def import_source(
-    reader: Reader, source_path: Path | None, store_path: Path, *, progress: bool = True
+    reader: Reader,
+    source_path: Path | None,
+    store_path: Path,
+    *,
+    labels: Path | None = None,
+    progress: bool = True,
 ) -> Store:
     """Read a source clip by clip into a store, and open it.
 
@@ -31,6 +37,8 @@ def import_source(
         reader: of the source's format, made with its options.
         source_path: what it reads; None for a reader that needs no files.
         store_path: the store to write; an old one is replaced at the end.
+        labels: what gives the clips their labels and splits by their ids instead of the source: a
+            CSV file ``id,label,split`` or a store of another view (see `Labels.read`).
         progress: show a bar on the standard error output if it takes more than a second.
 
     Raises:
@@ -38,11 +46,15 @@ def import_source(
     """
     if source_path is None and _needs_files(reader):
         raise ValueError(f"reader {type(reader).__name__} needs a source; name its files")
+    told = provenance(reader, source_path)
+    if labels is not None:
+        reader = Labelled(reader=reader, labels=Labels.read(Path(labels)))
+        told["labels"] = str(labels)
     source = reader.describe(source_path)  # type: ignore[arg-type]
     clips: Iterable[Clip] = reader.read(source_path)  # type: ignore[arg-type]
     if progress:
         clips = _shown(clips, source.num_clips, store_path.name)
-    with StoreWriter(store_path, source, provenance=provenance(reader, source_path)) as writer:
+    with StoreWriter(store_path, source, provenance=told) as writer:
         for clip in clips:
             writer.write(clip)
     return Store.open(store_path)

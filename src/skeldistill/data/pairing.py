@@ -57,6 +57,21 @@ def training_clips(store: Store, high: Store, fold: recipe.Fold, data: recipe.Da
     return Clips(rows=rows, teacher_rows=matches, labels=_labels(store, rows))
 
 
+def paired_ids(store: Store, split: str, share: float, seed: int = 0) -> list[str]:
+    """The clips of a training split that keep their match when only a share does.
+
+    The same that ``data.paired`` of a recipe with this ``data.seed`` keeps: so many of each class
+    (rounded), by the hash of their ids, hence the same on every machine and for every method.
+
+    Raises:
+        ValueError: there is no such split, or the share is not above 0 and up to 1.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share must be above 0 and at most 1, got {share}")
+    rows = store.in_split(split)
+    return _ids(store, rows[_chosen(store, rows, share, f"paired:{seed}", groups=None)])
+
+
 def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
     """The training clips of the high view: held-out and unpaired clips are not among them.
 

@@ -15,6 +15,11 @@ from skeldistill.data.store import Store
 from skeldistill.layouts import Layout
 from skeldistill.recipe import Sampling
 
+CACHED = 2**21
+"""Bytes of coordinates that are worked on at a time."""
+ROUGHLY = 8
+"""Every so many frames give a first guess of where a clip is."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
@@ -34,7 +39,7 @@ class Choice:
     coins: Float64[np.ndarray, " n"]
     noise_seed: int = 0
 
-    def some(self, kept: Bool[np.ndarray, " n"]) -> "Choice":
+    def some(self, kept: Bool[np.ndarray, " n"] | slice) -> "Choice":
         """The same chance for some of the clips."""
         chosen = {
             field.name: getattr(self, field.name)[kept]
@@ -90,18 +95,39 @@ def sample(
     Lost joints, absent persons and padded frames are 0 in coordinates and score.
     """
     joints, scores = _gather(ragged, rows, choice, sampling, layout.num_joints, channels)
-    if sampling.least_score:
-        scores = scores * (scores >= sampling.least_score)
-    joints = _normalise(joints, scores, sampling, layout, image_sizes)
-    if choice.mirrored.any():
-        joints, scores = _mirror(joints, scores, choice.mirrored, layout)
-    if choice.angles.any() or choice.shears.any() or (choice.sizes != 1).any():
-        joints = _turn(joints, choice)
-    if sampling.noise and choice.noise_seed:
-        rng = np.random.default_rng(choice.noise_seed)
-        joints += rng.normal(0, sampling.noise, joints.shape).astype(np.float32)
-    joints *= (scores > 0)[..., None]
+    rng = np.random.default_rng(choice.noise_seed) if choice.noise_seed else None
+    # Some clips at a time: what each step needs besides is small enough to be taken again at once,
+    # where the system would hand out a large array page by page.
+    step = max(1, CACHED // max(joints[:1].nbytes, 1))
+    for start in range(0, len(rows), step):
+        some = slice(start, start + step)
+        sizes = None if image_sizes is None else image_sizes[some]
+        _change(joints[some], scores[some], choice.some(some), sampling, layout, sizes, rng)
     return joints, scores
+
+
+def _change(
+    joints: np.ndarray,
+    scores: np.ndarray,
+    choice: Choice,
+    sampling: Sampling,
+    layout: Layout,
+    image_sizes: np.ndarray | None,
+    rng: np.random.Generator | None,
+) -> None:
+    """All that happens to gathered clips, where they stand."""
+    if sampling.least_score:
+        scores *= scores >= sampling.least_score
+    _normalise(joints, scores, sampling, layout, image_sizes)
+    if choice.mirrored.any():
+        _mirror(joints, scores, choice.mirrored, layout)
+    if choice.angles.any() or choice.shears.any() or (choice.sizes != 1).any():
+        _turn(joints, choice)
+    if sampling.noise and rng is not None:
+        joints += rng.normal(0, sampling.noise, joints.shape).astype(np.float32)
+    lost = scores <= 0
+    if lost.any():
+        joints[lost] = 0
 
 
 def _gather(
@@ -118,32 +144,29 @@ def _gather(
     order = persons_by_score(ragged, rows, sampling.persons, num_joints)
     there = persons < ragged.num_persons[rows][:, None]
 
-    def take(frames: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def take(frames: np.ndarray, inside: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         place = order[:, :, None] * lengths[:, None] + frames[:, None]  # (n, m, t)
-        real = (there[:, :, None] & inside[:, None])[..., None]
         scores = _rows_of(ragged.coordinates, ragged.score_offsets[rows], place, num_joints)
         joints = _rows_of(
             ragged.coordinates, ragged.joint_offsets[rows], place, num_joints * channels
         )
         joints = joints.reshape(*scores.shape, channels)
-        return joints * real[..., None], scores * real
+        for absent in (~there, None if inside is None else ~(inside[:, None] & there[..., None])):
+            if absent is not None and absent.any():
+                joints[absent] = scores[absent] = 0
+        return joints, scores
 
     count = np.arange(sampling.frames)[None]
-    everywhere = np.ones((len(rows), sampling.frames), bool)
     if sampling.frame_choice == "uniform":
-        return take(
-            np.minimum((choice.moments * lengths).astype(np.int64), lengths - 1), everywhere
-        )
+        return take(np.minimum((choice.moments * lengths).astype(np.int64), lengths - 1))
     if sampling.frame_choice == "replay":
-        return take(count % lengths, everywhere)
+        return take(count % lengths)
     if sampling.frame_choice == "zeros":
         return take(np.minimum(count, lengths - 1), count < lengths)
     exact = np.clip(choice.moments * lengths - 0.5, 0, lengths - 1)  # resize
     before = exact.astype(np.int64)
     after = np.minimum(before + 1, lengths - 1)
-    return _between(
-        take(before, everywhere), take(after, everywhere), (exact - before).astype(np.float32)
-    )
+    return _between(take(before), take(after), (exact - before).astype(np.float32))
 
 
 def _rows_of(flat: np.ndarray, offsets: np.ndarray, place: np.ndarray, width: int) -> np.ndarray:
@@ -184,52 +207,62 @@ def _normalise(
     sampling: Sampling,
     layout: Layout,
     image_sizes: np.ndarray | None,
-) -> np.ndarray:
-    seen = (scores > 0)[..., None].astype(np.float32)
-    if sampling.normalisation == "none":
-        return joints
+) -> None:
+    """Move and scale the joints where they stand; what becomes of lost ones is no matter."""
     if sampling.normalisation == "image":
         if image_sizes is None:
             raise ValueError(
                 "sampling.normalisation is 'image' but this view's store knows no image sizes; "
                 "use 'clip', 'centre' or 'none'"
             )
-        half = image_sizes[:, None, None, None, ::-1] / 2  # (height, width) -> (x, y)
-        return (joints - half) / half * seen
-    if sampling.normalisation == "centre":
-        return (joints - _first_centre(joints, scores, layout)) * seen
-    # One centre and one scale for all persons and frames keep who stands and moves where. Certain
-    # joints decide them: what an estimator guesses lies anywhere, even far outside the image.
-    axes = (1, 2, 3)
-    weight = scores[..., None]
-    total = np.maximum(weight.sum(axis=axes, keepdims=True), 1e-6)
-    centre = (joints * weight).sum(axis=axes, keepdims=True, dtype=np.float64) / total
-    offset = (joints - centre.astype(np.float32)) * seen
-    spread = (np.square(offset) * weight).sum(axis=(*axes, 4), keepdims=True) / total
-    return offset / np.sqrt(np.maximum(spread, 1e-12))
+        half = image_sizes[:, ::-1] / 2  # (height, width) -> (x, y)
+        _subtract(joints, half)
+        joints /= half[:, None, None, None]
+    elif sampling.normalisation == "centre":
+        _subtract(joints, _first_centre(joints, scores, layout))
+    elif sampling.normalisation == "clip":
+        # One centre and one scale for all persons and frames keep who stands and moves where.
+        # Certain joints decide them: what an estimator guesses lies anywhere, even far outside
+        # the image. A rough centre goes first, as single precision is coarse far from the origin.
+        total = np.maximum(scores.sum(axis=(1, 2, 3)), 1e-6)[:, None]
+        few = scores[:, :, ::ROUGHLY]
+        rough = _weighted_sum(few, joints[:, :, ::ROUGHLY])
+        _subtract(joints, rough / np.maximum(few.sum(axis=(1, 2, 3)), 1e-6)[:, None])
+        _subtract(joints, _weighted_sum(scores, joints) / total)
+        spread = _weighted_sum(scores, np.square(joints)).sum(axis=1, keepdims=True) / total
+        joints /= np.sqrt(np.maximum(spread, 1e-12))[:, :, None, None, None]
+
+
+def _weighted_sum(scores: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """Of every clip's joints, ``(n, c)``; a matrix product is several times as fast as sums."""
+    n, c = len(joints), joints.shape[-1]
+    return np.matmul(scores.reshape(n, 1, -1), joints.reshape(n, -1, c))[:, 0]
+
+
+def _subtract(joints: np.ndarray, place: np.ndarray) -> None:
+    """Take each clip's place ``(n, c)`` from all its joints."""
+    n, _, _, v, c = joints.shape
+    # a whole frame in a row: numpy is slow where the last axis is 2 or 3 long
+    frames = joints.reshape(n, -1, v * c)
+    frames -= np.tile(place, v)[:, None]
 
 
 def _first_centre(joints: np.ndarray, scores: np.ndarray, layout: Layout) -> np.ndarray:
-    """Where the first person's centre joint is seen for the first time, ``(n, 1, 1, 1, c)``."""
+    """Where the first person's centre joint is seen for the first time, ``(n, c)``."""
     seen = scores[:, 0, :, layout.centre_index] > 0
     first = seen.argmax(axis=1)
-    place = joints[np.arange(len(joints)), 0, first, layout.centre_index]
-    return place[:, None, None, None]
+    return joints[np.arange(len(joints)), 0, first, layout.centre_index]
 
 
-def _mirror(
-    joints: np.ndarray, scores: np.ndarray, mirrored: np.ndarray, layout: Layout
-) -> tuple[np.ndarray, np.ndarray]:
-    flipped = joints[..., layout.mirrored, :].copy()
+def _mirror(joints: np.ndarray, scores: np.ndarray, mirrored: np.ndarray, layout: Layout) -> None:
+    """Swap left and right of some clips, where they stand."""
+    flipped = joints[mirrored][..., layout.mirrored, :]
     flipped[..., 0] *= -1
-    which = mirrored[:, None, None, None]
-    return (
-        np.where(which[..., None], flipped, joints),
-        np.where(which, scores[..., layout.mirrored], scores),
-    )
+    joints[mirrored] = flipped
+    scores[mirrored] = scores[mirrored][..., layout.mirrored]
 
 
-def _turn(joints: np.ndarray, choice: Choice) -> np.ndarray:
+def _turn(joints: np.ndarray, choice: Choice) -> None:
     """Turn, size and shear: in the image for 2-D joints, around the upright axis (y) for 3-D."""
     channels = joints.shape[-1]
     cosine, sine = np.cos(choice.angles), np.sin(choice.angles)
@@ -240,6 +273,5 @@ def _turn(joints: np.ndarray, choice: Choice) -> np.ndarray:
     matrix[:, other, 0], matrix[:, other, other] = sine, cosine
     matrix[:, 0, 1] += choice.shears
     matrix *= choice.sizes[:, None, None]
-    shape = joints.shape
-    flat = joints.reshape(shape[0], -1, channels)
-    return np.matmul(flat, matrix.transpose(0, 2, 1).astype(np.float32)).reshape(shape)
+    flat = joints.reshape(len(joints), -1, channels)
+    flat[:] = np.matmul(flat, matrix.transpose(0, 2, 1).astype(np.float32))

@@ -172,20 +172,26 @@ class Store:
         """The clip at a place, its arrays read-only views of the file."""
         if not 0 <= index < len(self):
             raise IndexError(f"{self.path} has clips 0 to {len(self) - 1}, not {index}")
-        about = self._about.slice(int(index), 1).to_pylist()[0]
-        sized = about["height"] is not None and about["width"] is not None
         return Clip(
-            id=about["id"],
             joints=self.joints(index),
             scores=self.scores(index),
             layout=self.layout,
-            label=about["label"],
-            splits=tuple(about["splits"] or ()),
-            subject=about["subject"],
-            camera=about["camera"],
-            size=(about["height"], about["width"]) if sized else None,
-            extra=json.loads(about["extra"]) if about["extra"] else {},
+            **self.about(index),
         )
+
+    def about(self, index: int) -> dict[str, Any]:
+        """What the store says of the clip at a place: all of a `Clip` but numbers and layout."""
+        about = self._about.slice(int(index), 1).to_pylist()[0]
+        sized = about["height"] is not None and about["width"] is not None
+        return {
+            "id": about["id"],
+            "label": about["label"],
+            "splits": tuple(about["splits"] or ()),
+            "subject": about["subject"],
+            "camera": about["camera"],
+            "size": (about["height"], about["width"]) if sized else None,
+            "extra": json.loads(about["extra"]) if about["extra"] else {},
+        }
 
     def joints(self, index: int) -> Float32[np.ndarray, "m t v c"]:
         """The joints alone of the clip at a place, a view of the file that is not checked."""

@@ -3,7 +3,7 @@
 Joints are named the same way on every layout (``left_wrist`` is one thing everywhere), so that
 mirrors, parts and conversions never speak of numbers. Parts follow one rule: neck and upper spine
 go with the head, shoulders with the arms, hips with the legs; joints in the middle of the torso
-are in no part.
+are in no part. A layout that is not here is stated in a YAML file (`from_yaml`).
 """
 
 from skeldistill.layouts.body25 import BODY25
@@ -16,6 +16,7 @@ from skeldistill.layouts.mediapipe33 import MEDIAPIPE33
 from skeldistill.layouts.ntu25 import NTU25
 from skeldistill.layouts.openpose18 import OPENPOSE18
 from skeldistill.layouts.penn13 import PENN13
+from skeldistill.layouts.yaml_files import ENDINGS, from_yaml, to_yaml
 from skeldistill.shelf import pick
 
 SHELF = {
@@ -35,7 +36,14 @@ SHELF = {
 
 
 def find(name: str) -> Layout:
-    """The layout called `name`, in upper or lower case; ValueError names the nearest one."""
+    """The layout called `name`, in upper or lower case, or stated in the YAML file of that name.
+
+    Raises:
+        OSError: a YAML file cannot be read.
+        ValueError: one line that names the nearest layout, or what is wrong with the file.
+    """
+    if name.lower().endswith(ENDINGS):
+        return from_yaml(name)
     return pick("layout", SHELF, name.lower())
 
 
@@ -67,5 +75,7 @@ __all__ = [
     "SHELF",
     "Layout",
     "find",
+    "from_yaml",
+    "to_yaml",
     "with_joints",
 ]

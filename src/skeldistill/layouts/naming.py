@@ -10,6 +10,9 @@ LEG = ("hip", "knee", "ankle", "foot", "heel", "foot_index", "big_toe", "small_t
 TORSO = ("spine_base", "spine_mid", "spine", "hip_centre", "mid_hip", "hip", "belly")
 """Joints in the middle of the torso, which are in no part."""
 
+HEAD = ("head", "neck", "nose", "shoulder_centre", "spine_shoulder")
+FACE = ("eye", "eye_inner", "eye_outer", "ear", "mouth")
+
 
 def mirror(joints: Sequence[str]) -> dict[str, str]:
     """Every left joint with its right one."""
@@ -27,6 +30,12 @@ def parts(joints: Sequence[str]) -> dict[str, tuple[str, ...]]:
     }
     taken = {joint for members in named.values() for joint in members} | set(TORSO)
     return {"head": tuple(joint for joint in joints if joint not in taken), **named}
+
+
+def has_place(joint: str) -> bool:
+    """Whether the joint is one that `parts` knows; others it would put into the head."""
+    sided = [_sided(side, (*ARM, *LEG, *FACE)) for side in ("left", "right")]
+    return joint in {*HEAD, *TORSO}.union(*sided)
 
 
 def _sided(side: str, ends: Sequence[str]) -> set[str]:

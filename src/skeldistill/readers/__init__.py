@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from skeldistill.readers.alphapose import AlphaPose
+from skeldistill.readers.coco_result import COCOResult
+from skeldistill.readers.csv import CSV
 from skeldistill.readers.ctrgcn_npz import CTRGCNNpz
 from skeldistill.readers.jhmdb import JHMDB
 from skeldistill.readers.kinetics_skeleton import KineticsSkeleton
@@ -11,7 +14,7 @@ from skeldistill.readers.openpifpaf import OpenPifPaf
 from skeldistill.readers.openpose import OpenPose
 from skeldistill.readers.penn import Penn
 from skeldistill.readers.pyskl import PYSKL
-from skeldistill.readers.reader import Reader, Source
+from skeldistill.readers.reader import Division, Reader, Source
 from skeldistill.readers.stgcn_npy import STGCNNpy
 from skeldistill.readers.synthetic import Synthetic
 from skeldistill.readers.sysu import SYSU
@@ -19,6 +22,9 @@ from skeldistill.readers.utd_mhad import UTDMHAD
 from skeldistill.shelf import build, pick
 
 SHELF: dict[str, type[Reader]] = {
+    "alphapose": AlphaPose,
+    "coco_result": COCOResult,
+    "csv": CSV,
     "ctrgcn_npz": CTRGCNNpz,
     "jhmdb": JHMDB,
     "kinetics_skeleton": KineticsSkeleton,
@@ -44,7 +50,13 @@ def find(name: str, **options: Any) -> Reader:
     return build("reader", pick("reader", SHELF, name.lower()), options)
 
 
+def divisions(reader: Reader) -> tuple[Division, ...]:
+    """The official divisions of what a reader reads; none if only the files can say."""
+    return getattr(reader, "divisions", ())
+
+
 __all__ = [
+    "CSV",
     "JHMDB",
     "NTU",
     "NWUCLA",
@@ -52,7 +64,10 @@ __all__ = [
     "SHELF",
     "SYSU",
     "UTDMHAD",
+    "AlphaPose",
+    "COCOResult",
     "CTRGCNNpz",
+    "Division",
     "KineticsSkeleton",
     "OpenPifPaf",
     "OpenPose",
@@ -61,5 +76,6 @@ __all__ = [
     "STGCNNpy",
     "Source",
     "Synthetic",
+    "divisions",
     "find",
 ]

@@ -13,7 +13,7 @@ from skeldistill import layouts
 from skeldistill.clip import Clip
 from skeldistill.layouts import Layout
 from skeldistill.readers import padding, source_files
-from skeldistill.readers.reader import Source
+from skeldistill.readers.reader import Division, Source
 
 SPLITS = ("train", "test")
 MOST_CLASSES = 100_000
@@ -40,6 +40,11 @@ class CTRGCNNpz:
 
     def __post_init__(self) -> None:
         layouts.find(self.layout)
+
+    @property
+    def divisions(self) -> tuple[Division, ...]:
+        """The two halves of the archive."""
+        return (Division(train=SPLITS[0], test=SPLITS[1], about="x_train and x_test"),)
 
     def describe(self, path: Path) -> Source:
         """The layout, and how many clips the archive says it has."""

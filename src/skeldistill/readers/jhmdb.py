@@ -9,7 +9,7 @@ import numpy as np
 from skeldistill.clip import Clip
 from skeldistill.layouts import JHMDB15
 from skeldistill.readers import mat_files, source_files
-from skeldistill.readers.reader import Source
+from skeldistill.readers.reader import Division, Source
 from skeldistill.shelf import nearest
 
 CLASSES = (
@@ -57,6 +57,18 @@ class JHMDB:
     """
 
     world: bool = False
+
+    @property
+    def divisions(self) -> tuple[Division, ...]:
+        """JHMDB's own three."""
+        return tuple(
+            Division(
+                train=f"split{number}_train",
+                test=f"split{number}_test",
+                about=f"the lists splits/*_test_split{number}.txt",
+            )
+            for number in SPLITS
+        )
 
     def describe(self, path: Path) -> Source:
         """What holds for all of JHMDB, and how many files there are."""

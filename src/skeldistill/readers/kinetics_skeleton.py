@@ -10,7 +10,7 @@ import numpy as np
 from skeldistill.clip import UNLABELLED, Clip
 from skeldistill.layouts import OPENPOSE18
 from skeldistill.readers import json_files, source_files, tracking
-from skeldistill.readers.reader import Source
+from skeldistill.readers.reader import Division, Source
 
 SPLITS = ("train", "val")
 LABELS = "_label.json"
@@ -38,6 +38,11 @@ class KineticsSkeleton:
     def __post_init__(self) -> None:
         if self.persons < 1:
             raise ValueError(f"kinetics_skeleton: persons must be at least 1, got {self.persons}")
+
+    @property
+    def divisions(self) -> tuple[Division, ...]:
+        """Kinetics-400's own."""
+        return (Division(train="train", test="val", about="the folder of the clip"),)
 
     def describe(self, path: Path) -> Source:
         """What holds for all of it, the classes that the lists of labels name, and how many."""

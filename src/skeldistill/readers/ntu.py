@@ -11,7 +11,7 @@ from skeldistill.clip import Clip
 from skeldistill.layouts import NTU25
 from skeldistill.readers import ntu_bodies, source_files
 from skeldistill.readers.ntu_actions import ACTIONS
-from skeldistill.readers.reader import Source
+from skeldistill.readers.reader import Division, Source
 
 # fmt: off
 XSUB_60 = frozenset((
@@ -25,6 +25,12 @@ XSUB_120 = XSUB_60 | frozenset((
 ))
 """The subjects of NTU RGB+D 120 who train."""
 # fmt: on
+
+MINI = tuple(range(61, 121, 6))
+"""The ten actions of mini-NTU120. SKD (table IV) says only that neither they nor their subjects
+are in NTU RGB+D 60; here they are every sixth of the sixty new actions."""
+OLD_SUBJECTS = 40
+"""Subjects 1 to 40 perform in NTU RGB+D 60."""
 
 XVIEW = frozenset((2, 3))
 """The cameras of NTU RGB+D 60 that train; camera 1 tests."""
@@ -45,7 +51,8 @@ class NTU:
     in the order of their motion, and tracks that never overlap are one person. A clip in which
     nobody is seen comes with all joints lost. Splits, by the name ``SsssCcccPpppRrrrAaaa``:
     ``xsub_train/_test`` and ``xview_train/_test``, or for 120 actions ``xsub_`` and ``xset_``
-    (even setups train).
+    (even setups train), and mini-NTU120 as ``mini_``: `MINI`'s ten actions by the subjects who are
+    not in NTU RGB+D 60, divided as ``xsub_`` is.
 
     Args:
         actions: 60 for NTU RGB+D, 120 for NTU RGB+D 120.
@@ -74,6 +81,30 @@ class NTU:
             raise ValueError(f"ntu: persons must be at least 1, got {self.persons}")
         if self.missing is not None:
             listed(Path(self.missing))
+
+    @property
+    def divisions(self) -> tuple[Division, ...]:
+        """Cross-subject, and cross-view or cross-setup; the list of missing clips takes 302."""
+        if self.actions == 60:
+            counts = [(40320, 16560), (37920, 18960)]
+            if self.missing is not None:
+                counts = [(40091, 16487), (37646, 18932)]
+            about = {"xsub": "20 of 40 subjects train", "xview": "cameras 2 and 3 train"}
+            told = zip(about.items(), counts, strict=True)
+            return tuple(
+                Division(train=f"{name}_train", test=f"{name}_test", about=line, clips=clips)
+                for (name, line), clips in told
+            )
+        about = {
+            "xsub": "53 of 106 subjects train",
+            "xset": "setups of even number train",
+            "mini": f"every sixth new action ({MINI[0]}, {MINI[1]} ... {MINI[-1]}), new subjects: "
+            "those of xsub train",
+        }
+        return tuple(
+            Division(train=f"{name}_train", test=f"{name}_test", about=line)
+            for name, line in about.items()
+        )
 
     def describe(self, path: Path) -> Source:
         """What holds for all of NTU RGB+D, and how many files there are."""
@@ -120,7 +151,7 @@ class NTU:
             scores=scores,
             layout=NTU25,
             label=action - 1,
-            splits=self._splits(setup, camera, subject),
+            splits=self._splits(setup, camera, subject, action),
             subject=subject,
             camera=camera,
             size=COLOUR_SIZE if self.plane else None,
@@ -143,13 +174,14 @@ class NTU:
         joints[scores == 0] = 0
         return joints, scores
 
-    def _splits(self, setup: int, camera: int, subject: int) -> tuple[str, str]:
+    def _splits(self, setup: int, camera: int, subject: int, action: int) -> tuple[str, ...]:
         if self.actions == 60:
             train = {"xsub": subject in XSUB_60, "xview": camera in XVIEW}
         else:
             train = {"xsub": subject in XSUB_120, "xset": setup % 2 == 0}
-        first, second = (f"{name}_{'train' if yes else 'test'}" for name, yes in train.items())
-        return first, second
+            if action in MINI and subject > OLD_SUBJECTS:
+                train["mini"] = train["xsub"]
+        return tuple(f"{name}_{'train' if yes else 'test'}" for name, yes in train.items())
 
 
 def listed(file: Path) -> frozenset[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from skeldistill.clip import Clip
 from skeldistill.layouts import KINECT20
 from skeldistill.readers import json_files, source_files
-from skeldistill.readers.reader import Source
+from skeldistill.readers.reader import Division, Source
 
 ACTIONS = {
     1: "pick_up_with_one_hand",
@@ -39,6 +39,12 @@ class NWUCLA:
     subject and the camera are those of the name ``aNN_sNN_eNN_vNN.json``. Views 1 and 2 are the
     split ``train`` (1,020 clips), view 3 is ``test`` (464), the set's cross-view protocol.
     """
+
+    @property
+    def divisions(self) -> tuple[Division, ...]:
+        """Cross-view."""
+        about = "views 1 and 2 train, view 3 tests"
+        return (Division(train="train", test="test", about=about, clips=(1020, 464)),)
 
     def describe(self, path: Path) -> Source:
         """What holds for all of NW-UCLA, and how many files there are."""

@@ -26,8 +26,9 @@ class OpenPifPaf:
 
     ``<video>.openpifpaf.json`` is a clip, one line a frame. ``<image>.predictions.json`` is a
     frame: images whose names differ only in their last number are a clip, in the order of that
-    number. Frames that are not there are lost. All people are linked over the frames, and those
-    of the highest mean confidence are kept; clips have no label.
+    number. Frames that are not there are lost. People are followed by ``id_`` where OpenPifPaf
+    tracked them, else linked by nearness, and those of the highest mean confidence are kept;
+    clips have no label.
 
     Args:
         persons: how many to keep at most.
@@ -59,7 +60,7 @@ class OpenPifPaf:
 
     def _clip(self, name: str, found: Mapping[int, tracking.People]) -> Clip:
         people = source_files.in_order(found, tracking.nobody(COCO17))
-        joints, scores = tracking.surest(people, tracking.link(people), self.persons)
+        joints, scores = tracking.surest(people, tracking.follow(people), self.persons)
         return Clip(id=name, joints=joints, scores=scores, layout=COCO17)
 
 
@@ -117,12 +118,14 @@ def _image(file: Path) -> tracking.People:
 
 
 def _people(predictions: list[Any]) -> tracking.People:
-    poses = [
-        json_files.field(one, "keypoints", list, "a prediction")
+    people = [
+        one
         for one in predictions
         if not isinstance(one, dict) or one.get("category_id", PERSON) == PERSON
     ]
-    if not poses:
+    if not people:
         return tracking.nobody(COCO17)
+    poses = [json_files.field(one, "keypoints", list, "a prediction") for one in people]
     table = json_files.numbers(poses, (None, 3 * COCO17.num_joints), "people's keypoints")
-    return tracking.seen(table.reshape(len(poses), COCO17.num_joints, 3))
+    ids = [one.get("id_") for one in people]
+    return tracking.seen(table.reshape(len(poses), COCO17.num_joints, 3), ids)

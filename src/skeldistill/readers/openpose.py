@@ -27,8 +27,9 @@ class OpenPose:
 
     Names a folder of such files, a folder of such folders, or one file (a clip of one frame).
     The ids are the videos' names, with the folder before them where two are called the same.
-    Frames that have no file, or nobody in theirs, are lost. All people are linked over the
-    frames, and those of the highest mean confidence are kept; clips have no label.
+    Frames that have no file, or nobody in theirs, are lost. People are followed by ``person_id``
+    where OpenPose tracked them, else linked by nearness, and those of the highest mean confidence
+    are kept; clips have no label.
 
     Args:
         persons: how many to keep at most.
@@ -71,7 +72,7 @@ class OpenPose:
         for files in clips.values():
             for number in sorted(files):
                 with source_files.naming(files[number]):
-                    for pose in _poses(files[number]):
+                    for pose, _ in _poses(files[number]):
                         return _with_numbers(len(pose))
         return BODY25  # nobody anywhere: any layout is as good
 
@@ -81,7 +82,7 @@ class OpenPose:
             with source_files.naming(files[number].name):
                 found[number] = _people(_poses(files[number]), layout)
         people = source_files.in_order(found, tracking.nobody(layout))
-        joints, scores = tracking.surest(people, tracking.link(people), self.persons)
+        joints, scores = tracking.surest(people, tracking.follow(people), self.persons)
         return Clip(id=name, joints=joints, scores=scores, layout=layout)
 
 
@@ -111,16 +112,17 @@ def _clips(path: Path) -> dict[str, dict[int, Path]]:
     }
 
 
-def _poses(file: Path) -> list[list[Any]]:
-    """The flat list x, y, confidence, x ... of everybody who has one."""
+def _poses(file: Path) -> list[tuple[list[Any], Any]]:
+    """The flat list x, y, confidence, x ... of everybody who has one, and the person's id."""
     people = json_files.field(json_files.load(file), "people", list)
     poses = []
     for person in people:
         name = next(
             (one for one in FIELDS if isinstance(person, dict) and one in person), FIELDS[0]
         )
-        poses.append(json_files.field(person, name, list, "a person"))
-    return [pose for pose in poses if pose]
+        pose = json_files.field(person, name, list, "a person")
+        poses.append((pose, person.get("person_id")))
+    return [(pose, one) for pose, one in poses if pose]
 
 
 def _with_numbers(count: int) -> Layout:
@@ -130,8 +132,9 @@ def _with_numbers(count: int) -> Layout:
     raise ValueError(f"a person has {count} numbers; 75 (BODY_25) or 54 (COCO) are known")
 
 
-def _people(poses: list[list[Any]], layout: Layout) -> tracking.People:
-    if not poses:
+def _people(found: list[tuple[list[Any], Any]], layout: Layout) -> tracking.People:
+    if not found:
         return tracking.nobody(layout)
+    poses, ids = [pose for pose, _ in found], [one for _, one in found]
     table = json_files.numbers(poses, (None, 3 * layout.num_joints), "people's joints")
-    return tracking.seen(table.reshape(len(poses), layout.num_joints, 3))
+    return tracking.seen(table.reshape(len(poses), layout.num_joints, 3), ids)

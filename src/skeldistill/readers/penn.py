@@ -10,7 +10,7 @@ import numpy as np
 from skeldistill.clip import Clip
 from skeldistill.layouts import PENN13
 from skeldistill.readers import matlab
-from skeldistill.readers.reader import Source
+from skeldistill.readers.reader import Division, Source
 from skeldistill.shelf import nearest
 
 CLASSES = (
@@ -59,6 +59,12 @@ class Penn:
     """
 
     lose_hidden: bool = False
+
+    @property
+    def divisions(self) -> tuple[Division, ...]:
+        """The flag of the files; papers print 1,163 and 1,163."""
+        about = "the flag in each file"
+        return (Division(train="train", test="test", about=about, clips=(1258, 1068)),)
 
     def describe(self, path: Path) -> Source:
         """What holds for all of Penn Action, and how many files there are."""

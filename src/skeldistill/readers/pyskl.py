@@ -15,6 +15,12 @@ from skeldistill.layouts import Layout
 from skeldistill.readers import unpickling
 from skeldistill.readers.reader import Source
 
+WRITTEN = frozenset((
+    "frame_dir", "filename", "label", "total_frames", "keypoint", "keypoint_score", "img_shape",
+    "original_shape",
+))  # fmt: skip
+"""The entries of an annotation that a clip keeps as its own."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PYSKL:
@@ -182,7 +188,9 @@ def _clip(
         raise ValueError(f"{where} has label {reprlib.repr(label)}; it must be {among}")
     size = _size(annotation.get("img_shape"), where) if joints.shape[3] == 2 else None
     original = _size(annotation.get("original_shape"), where)
-    extra = {} if original in (None, size) else {"original_shape": list(original)}
+    extra: dict[str, Any] = _unusual(annotation)
+    if original not in (None, size):
+        extra["original_shape"] = list(original)
     try:
         return Clip(
             id=name,
@@ -196,6 +204,41 @@ def _clip(
         )
     except ValueError as error:
         raise ValueError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+
+
+def _unusual(annotation: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be known to write the same annotation again, where it is not as PYSKL's own.
+
+    single: arrays that take single precision without need. also: other plain entries. absent:
+    entries that PYSKL's files have and this one lacks.
+    """
+    found = {
+        "single": [
+            name
+            for name in ("keypoint", "keypoint_score")
+            if name in annotation and _needlessly_single(annotation[name])
+        ],
+        "also": {
+            name: value
+            for name, value in annotation.items()
+            if name not in WRITTEN and type(value) in (str, int, float, bool, type(None))
+        },
+        "absent": ["original_shape"]
+        if annotation.get("img_shape") and annotation.get("original_shape") is None
+        else [],
+    }
+    told = {name: value for name, value in found.items() if value}
+    return {"pyskl": told} if told else {}
+
+
+def _needlessly_single(value: Any) -> bool:
+    if not isinstance(value, np.ndarray | unpickling.PickledArray):
+        return False
+    array = np.asarray(value)
+    if array.dtype != np.float32:
+        return False
+    with np.errstate(over="ignore"):
+        return bool(np.array_equal(array.astype(np.float16), array))
 
 
 def _scores(value: Any, joints: np.ndarray, where: str) -> dict[str, Any]:

@@ -25,9 +25,26 @@ class Source:
     num_clips: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Division:
+    """A published way to divide a data set, by the names of the splits that clips come with.
+
+    train, test: the splits. about: who or what trains. clips: how many clips the whole set has in
+    either, or None where nobody says.
+    """
+
+    train: str
+    test: str
+    about: str
+    clips: tuple[int, int] | None = None
+
+
 @runtime_checkable
 class Reader(Protocol):
     """Reads one format. Frozen; options (such as the layout) are given when it is made.
+
+    A reader whose clips come with official splits also has a property `divisions`, a tuple of
+    `Division` (see `skeldistill.readers.divisions`).
 
     Both methods raise ValueError or OSError with one clear line that names the file.
     """

@@ -12,7 +12,7 @@ from skeldistill import layouts
 from skeldistill.clip import UNLABELLED, Clip
 from skeldistill.layouts import Layout
 from skeldistill.readers import padding, source_files, unpickling
-from skeldistill.readers.reader import Source
+from skeldistill.readers.reader import Division, Source
 
 JOINTS = ("_data.npy", "_data_joint.npy")
 """How the files of joints end; those of bones and motions lie beside them."""
@@ -49,6 +49,11 @@ class STGCNNpy:
     def __post_init__(self) -> None:
         if self.layout is not None:
             layouts.find(self.layout)
+
+    @property
+    def divisions(self) -> tuple[Division, ...]:
+        """By the names of the files."""
+        return (Division(train="train", test="val", about="train_data.npy and val_data.npy"),)
 
     def describe(self, path: Path) -> Source:
         """The first file's layout and dimensions, and the number of clips in all."""

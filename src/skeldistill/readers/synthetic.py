@@ -11,7 +11,7 @@ from jaxtyping import Float
 from skeldistill.clip import Clip
 from skeldistill.layouts import Layout
 from skeldistill.layouts import find as find_layout
-from skeldistill.readers.reader import Source
+from skeldistill.readers.reader import Division, Source
 from skeldistill.readers.synthetic_actions import ACTIONS, act
 from skeldistill.readers.synthetic_body import Person, born, perform
 from skeldistill.readers.synthetic_errors import cheaply
@@ -91,6 +91,11 @@ class Synthetic:
                 "they need 8 <= shortest <= longest"
             )
         find_layout(self.layout)
+
+    @property
+    def divisions(self) -> tuple[Division, ...]:
+        """Across subjects."""
+        return (Division(train="train", test="test", about="two of three people train"),)
 
     def describe(self, path: Path | None = None) -> Source:
         """What will come; there is nothing to look at, so the path is ignored."""

@@ -11,7 +11,7 @@ import numpy as np
 from skeldistill.clip import Clip
 from skeldistill.layouts import KINECT20
 from skeldistill.readers import json_files, mat_files, source_files
-from skeldistill.readers.reader import Source
+from skeldistill.readers.reader import Division, Source
 
 CLASSES = (
     "drinking",
@@ -63,6 +63,28 @@ class SYSU:
     def __post_init__(self) -> None:
         if self.splits is not None:
             _named(Path(self.splits))
+
+    @property
+    def divisions(self) -> tuple[Division, ...]:
+        """Both settings, 30 times each: those made here, or those of the user's file."""
+        if self.splits is not None:
+            names = list(_named(Path(self.splits)))
+            return tuple(
+                Division(train=name, test=other, about=f"as {self.splits} says")
+                for name in names
+                if name.endswith("_train") and (other := f"{name[: -len('train')]}test") in names
+            )
+        halves = {1: "half of each class trains", 2: "half of the subjects train"}
+        return tuple(
+            Division(
+                train=f"setting{setting}_seeded{repeat:02d}_train",
+                test=f"setting{setting}_seeded{repeat:02d}_test",
+                about=f"{half}; made here, seed {self.seed}",
+                clips=(240, 240),
+            )
+            for setting, half in halves.items()
+            for repeat in range(1, REPEATS + 1)
+        )
 
     def describe(self, path: Path) -> Source:
         """What holds for all of SYSU, and how many files there are."""

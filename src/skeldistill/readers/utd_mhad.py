@@ -10,7 +10,7 @@ import numpy as np
 from skeldistill.clip import Clip
 from skeldistill.layouts import KINECT20
 from skeldistill.readers import mat_files, source_files
-from skeldistill.readers.reader import Source
+from skeldistill.readers.reader import Division, Source
 
 CLASSES = (
     "swipe_left",
@@ -58,6 +58,12 @@ class UTDMHAD:
     and trial are those of the name ``a1_s1_t1_skeleton.mat``. The splits ``train`` and ``test``
     are the subjects of odd and even number (Chen et al. 2015).
     """
+
+    @property
+    def divisions(self) -> tuple[Division, ...]:
+        """Cross-subject."""
+        about = "subjects of odd number train, the others test"
+        return (Division(train="train", test="test", about=about, clips=(431, 430)),)
 
     def describe(self, path: Path) -> Source:
         """What holds for all of UTD-MHAD, and how many files there are."""

@@ -158,9 +158,12 @@ def _picture(
 def joint_sides(view: View) -> list[str]:
     """Which side of the body each joint is on: left, right or middle.
 
-    From the view's ``layout`` if it names one, else from the one layout with the same bones.
+    As the view says, or from its ``layout`` if it names one, or from the one layout with the same
+    bones.
     """
     count = len(view["joints"][0])
+    if len(view.get("sides") or []) == count:
+        return [str(side) for side in view["sides"]]
     bones = {tuple(bone) for bone in view.get("bones") or []}
     for layout in layouts.SHELF.values():
         named = str(view.get("layout", "")).lower() == layout.name

@@ -1,0 +1,96 @@
+"""Labelling: actions and splits for clips whose files do not name them, as estimators' files."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from skeldistill.clip import UNLABELLED, Clip
+from skeldistill.data.store import Store
+from skeldistill.readers.reader import Reader, Source
+
+COLUMNS = ("id", "label", "split")
+ENDINGS = (".csv", ".txt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """For clips by their ids: the class (a place among `classes`) and the splits."""
+
+    classes: tuple[str, ...]
+    clips: Mapping[str, tuple[int, tuple[str, ...]]]
+
+    @classmethod
+    def read(cls, path: Path) -> "Labels":
+        """From a CSV file ``id,label,split``, or from a store of other views of the same clips.
+
+        A label is a number from 0 or a name; names are numbered by alphabet. The column `split`
+        may be left out, or name several splits with spaces between.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: it is no such file.
+        """
+        if path.suffix.lower() not in ENDINGS:
+            store = Store.open(path)
+            about = zip(store.ids.tolist(), store.labels.tolist(), store.splits, strict=True)
+            return cls(
+                classes=store.classes, clips={name: (label, one) for name, label, one in about}
+            )
+        try:
+            return _from_csv(path)
+        except (csv.Error, ValueError) as error:
+            raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """A reader whose clips get labels and splits by their ids; those not named get neither."""
+
+    reader: Reader
+    labels: Labels
+
+    def describe(self, path: Path) -> Source:
+        """What the reader says, with the labels' classes."""
+        return replace(self.reader.describe(path), classes=self.labels.classes)
+
+    def read(self, path: Path) -> Iterator[Clip]:
+        """The reader's clips, labelled.
+
+        Raises:
+            ValueError: none of the clips is among the labels.
+        """
+        found, last = 0, ""
+        for clip in self.reader.read(path):
+            last = clip.id
+            label, splits = self.labels.clips.get(clip.id, (UNLABELLED, ()))
+            found += clip.id in self.labels.clips
+            yield replace(clip, label=label, splits=splits)
+        if not found:
+            some = ", ".join(map(repr, list(self.labels.clips)[:3]))
+            raise ValueError(
+                f"the labels name none of the clips; they name {some or 'nothing'} and so on, the "
+                f"clips are called as {last!r}"
+            )
+
+
+def _from_csv(path: Path) -> Labels:
+    with path.open(newline="", encoding="utf-8-sig") as text:
+        rows = [row for row in csv.reader(text, strict=True) if row]
+    header = [name.strip() for name in rows[0]] if rows else []
+    if header not in (list(COLUMNS), list(COLUMNS[:2])):
+        raise ValueError(f"its first line must be id,label or id,label,split, got {header}"[:200])
+    wrong = next((row for row in rows[1:] if len(row) != len(header)), None)
+    if wrong is not None:
+        raise ValueError(f"a line has {len(wrong)} columns, the header {len(header)}")
+    names = sorted({row[1].strip() for row in rows[1:]} - {""})
+    numbered = all(name.isdecimal() and len(name) < 10 for name in names)
+    place = {name: int(name) if numbered else at for at, name in enumerate(names)}
+    clips = {
+        row[0].strip(): (
+            place.get(row[1].strip(), UNLABELLED),
+            tuple(row[2].split()) if len(row) > 2 else (),
+        )
+        for row in rows[1:]
+    }
+    return Labels(classes=() if numbered else tuple(names), clips=clips)

@@ -1,0 +1,59 @@
+"""Rewriting: a new store from the clips of an old one, changed on the way."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from skeldistill.clip import Clip
+from skeldistill.data.store import Store, StoreWriter
+from skeldistill.layouts import Layout
+from skeldistill.readers.reader import Source
+
+
+def rewrite(
+    store: Store,
+    path: Path,
+    clips: Iterable[Clip],
+    done: dict[str, Any],
+    *,
+    layout: Layout | None = None,
+    quiet: bool = False,
+) -> Store:
+    """Write clips, made one by one from those of a store, into another store, and open it.
+
+    Args:
+        store: where they come from; its units, classes and provenance are kept.
+        path: the new store.
+        clips: what is written.
+        done: what was done to them, for the provenance.
+        layout: of the clips, if it is another.
+        quiet: no progress bar.
+
+    Raises:
+        OSError: the new store cannot be written.
+        ValueError: it is the old one, or a clip does not fit.
+    """
+    path = Path(path)
+    if path.exists() and path.samefile(store.path):
+        raise ValueError(f"{path} is the store that is read; name another file to write")
+    source = Source(
+        layout=layout or store.layout,
+        channels=store.channels,
+        units=store.units,
+        classes=store.classes,
+    )
+    shown = track(
+        clips,
+        path.name,
+        total=len(store),
+        disable=quiet,
+        transient=True,
+        console=Console(stderr=True),
+    )
+    with StoreWriter(path, source, provenance={**store.provenance, **done}) as writer:
+        for clip in shown:
+            writer.write(clip)
+    return Store.open(path)

@@ -1,0 +1,135 @@
+"""COCO result: keypoints of people as COCO's evaluation takes them, or its annotators give them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skeldistill import layouts
+from skeldistill.clip import Clip
+from skeldistill.readers import detections, json_files, source_files
+from skeldistill.readers.reader import Source
+
+WHAT = "a JSON file of COCO keypoint results, or a folder of them"
+LABELLED = 2.0
+"""An annotator's word on a joint: 0 not labelled, 1 labelled but hidden, 2 labelled and visible."""
+
+Places = Mapping[int, tuple[str, int]]
+"""Clip and frame of each image, by its id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class COCOResult:
+    """Reads COCO keypoint results, ``[{"image_id", "keypoints", ...}, ...]``, or COCO annotations.
+
+    Images make clips by their names: those whose names differ only in the number at the end are
+    one clip, called by what stands before it (``walk_0012.jpg`` and ``walk/0012.jpg`` are frame 12
+    of ``walk``). The name is the ``image_id`` itself if that is text, else what `images` or the
+    file's own list of images says. Numbers without a list are the frames of one clip, called as
+    the file. Listed images in which nobody is found are lost frames. People are followed by
+    ``track_id`` if they have one, else linked by nearness; those of the highest mean confidence
+    are kept; clips have no label. A joint's third number is its score, or in annotations its
+    visibility: hidden joints score 0.5.
+
+    Args:
+        persons: how many to keep at most.
+        images: a COCO annotation file whose list ``images`` gives ``file_name`` for each ``id``.
+        layout: of the joints; by default coco17 for 17 joints (and the first 17 of a whole
+            body's 133), else the one layout with so many.
+        units: of the coordinates.
+
+    Raises:
+        ValueError: an option is out of range, or `images` is no such file.
+        OSError: `images` cannot be read.
+    """
+
+    persons: int = 2
+    images: str | Path | None = None
+    layout: str | None = None
+    units: str = "pixels"
+
+    def __post_init__(self) -> None:
+        if self.persons < 1:
+            raise ValueError(f"coco_result: persons must be at least 1, got {self.persons}")
+        if self.layout is not None:
+            layouts.find(self.layout)
+        if self.images is not None:
+            _listed(Path(self.images))
+
+    def describe(self, path: Path) -> Source:
+        """The layout of the first person found, and how many clips there are."""
+        found = self._found(Path(path))
+        return Source(layout=found.layout, channels=2, units=self.units, num_clips=len(found.clips))
+
+    def read(self, path: Path) -> Iterator[Clip]:
+        """The clips by name."""
+        yield from self._found(Path(path)).read(self.persons)
+
+    def _found(self, path: Path) -> detections.Detections:
+        given = {} if self.images is None else _listed(Path(self.images))
+        clips: dict[str, dict[int, list[Any]]] = {}
+        first: list[list[Any]] = []
+        kinds: set[bool] = set()
+        for file in source_files.find(path, ".json", WHAT):
+            with source_files.naming(file):
+                data = json_files.load(file)
+                kinds.add(isinstance(data, dict))
+                mine = _clips(data, given, file.stem)
+                twice = [name for name in mine if name in clips]
+                if twice:
+                    raise ValueError(f"clip {twice[0]!r} is in another file too; rename one")
+            clips |= mine
+            people = (one for frames in mine.values() for some in frames.values() for one in some)
+            first = first or [one["keypoints"] for _, one in zip(range(1), people, strict=False)]
+        for clip, number in given.values():
+            clips.setdefault(clip, {}).setdefault(number, [])
+        if not clips or len(kinds) > 1:
+            why = "results and annotations together" if clips else "nobody in any image"
+            raise ValueError(f"{path} has {why}; name {WHAT}")
+        with source_files.naming(path):
+            layout = detections.layout_of(first, self.layout)
+        sure = LABELLED if kinds == {True} else 1.0
+        return detections.Detections(clips=clips, layout=layout, key="track_id", sure=sure)
+
+
+def _clips(data: Any, given: Places, name: str) -> dict[str, dict[int, list[Any]]]:
+    """The people of each clip and frame, where frames that the file lists may have none."""
+    own = _places(data, name) if isinstance(data, dict) else {}
+    entries = json_files.field(data, "annotations", list) if isinstance(data, dict) else data
+    clips: dict[str, dict[int, list[Any]]] = {}
+    for clip, number in own.values():
+        clips.setdefault(clip, {}).setdefault(number, [])
+    places = {**given, **own}
+    for one in detections.people(entries):
+        clip, number = _place(one.get("image_id"), places, name)
+        clips.setdefault(clip, {}).setdefault(number, []).append(one)
+    return clips
+
+
+def _place(image: Any, places: Places, name: str) -> tuple[str, int]:
+    if isinstance(image, str):
+        return detections.place(image, name)
+    if type(image) is not int:
+        raise ValueError(
+            f"an entry has image_id {str(image)[:40]!r}; it must be a number or a name"
+        )
+    if not places:
+        return name, image
+    if image not in places:
+        raise ValueError(f"an entry is of image {str(image)[:40]}, which the list of images lacks")
+    return places[image]
+
+
+def _places(data: Any, name: str) -> Places:
+    """Where each image of a list belongs; images called by a number alone are of clip `name`."""
+    return {
+        json_files.field(one, "id", int, "an image"): detections.place(
+            json_files.field(one, "file_name", str, "an image"), name
+        )
+        for one in json_files.field(data, "images", list)
+    }
+
+
+def _listed(file: Path) -> Places:
+    with source_files.naming(file):
+        return _places(json_files.load(file), file.stem)
