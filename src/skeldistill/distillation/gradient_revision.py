@@ -25,14 +25,15 @@ Gradient = Sequence[Tensor | None]
 class Conflict:
     """How a distillation loss stands to the task, at one step; stays on the device.
 
-    cosine: of the angle between both gradients; 0 where either vanishes.
-    conflicted: whether it is below 0, so that the gradient is revised.
+    conflicted: whether their inner product is below 0, so that the gradient is revised.
     strength: max(0, -<g_q, g_T>) / ||g_T||^2, how much of the task gradient revision adds.
+    cosine: of the angle between both gradients, 0 where either vanishes; None where the gradient
+        of the loss was never formed by itself.
     """
 
-    cosine: Float[Tensor, ""]
     conflicted: Bool[Tensor, ""]
     strength: Float[Tensor, ""]
+    cosine: Float[Tensor, ""] | None = None
 
 
 def revise(
@@ -66,8 +67,8 @@ def conflicts(
                 f"{len(task_gradient)} of the task and {len(gradient)} of a distillation loss; "
                 "give None for parameters that a loss does not touch"
             )
-    task_square = _inner(task_gradient, task_gradient)
-    return [_conflict(gradient, task_gradient, task_square) for gradient in distillation_gradients]
+    task_square = inner(task_gradient, task_gradient)
+    return [_compared(gradient, task_gradient, task_square) for gradient in distillation_gradients]
 
 
 def revised_gradients(
@@ -77,9 +78,9 @@ def revised_gradients(
 ) -> tuple[list[Tensor | None], dict[str, Conflict]]:
     """Differentiate every loss by itself, and revise: one iteration of Algorithm 1.
 
-    Exact, with one backward pass a loss over the graph that they share. Nothing is written to
-    ``.grad``, and the graph is gone afterwards. A term that does not depend on the parameters
-    (nobody in the batch to compare with) counts as 0.
+    Exact, with one backward pass a loss over the graph that they share; `Reviser` needs fewer.
+    Nothing is written to ``.grad``, and the graph is gone afterwards. A term that does not depend
+    on the parameters (nobody in the batch to compare with) counts as 0.
 
     Args:
         task_loss: the loss that must not be made worse.
@@ -122,17 +123,24 @@ def _combine(
     return combined
 
 
-def _conflict(gradient: Gradient, task_gradient: Gradient, task_square: Tensor) -> Conflict:
-    product = _inner(gradient, task_gradient)
-    lengths = (_inner(gradient, gradient) * task_square).sqrt()
+def _compared(gradient: Gradient, task_gradient: Gradient, task_square: Tensor) -> Conflict:
+    product = inner(gradient, task_gradient)
+    lengths = (inner(gradient, gradient) * task_square).sqrt()
+    return conflict(product, task_square, torch.where(lengths > 0, product / lengths, 0))
+
+
+def conflict(
+    product: Float[Tensor, ""], task_square: Float[Tensor, ""], cosine: Tensor | None = None
+) -> Conflict:
+    """What eq. (14) makes of <g_q, g_T> and ||g_T||^2; a task without gradient revises nothing."""
     return Conflict(
-        cosine=torch.where(lengths > 0, product / lengths, 0),
         conflicted=product < 0,
         strength=torch.where(task_square > 0, (-product).clamp(min=0) / task_square, 0),
+        cosine=cosine,
     )
 
 
-def _inner(left: Gradient, right: Gradient) -> Float[Tensor, ""]:
+def inner(left: Gradient, right: Gradient) -> Float[Tensor, ""]:
     """The inner product over all parameters, in double precision: a sum over millions."""
     products = [
         torch.dot(one.detach().flatten().double(), other.detach().flatten().double())

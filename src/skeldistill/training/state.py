@@ -1,6 +1,7 @@
 """The state of a training on disk, so that an interrupted run goes on exactly."""
 
 import csv
+import logging
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ import torch
 from torch import nn
 
 from skeldistill.files import whole
+
+LOG = logging.getLogger(__name__)
 
 STATE = "state.pt"
 BEFORE = "state-before.pt"
@@ -31,17 +34,27 @@ def save(
 def load(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
 ) -> list[dict[str, Any]]:
-    """Fill model and optimizer from the newest sound state; its history, or [] without a state."""
+    """Fill model and optimizer from the newest sound state; its history, or [] without a state.
+
+    A state cut short by a crash or a full disk is passed over, with a warning in the log.
+    """
+    broken = []
     for name in (STATE, BEFORE):
         if not (folder / name).exists():
             continue
         try:
             found = torch.load(folder / name, map_location=device, weights_only=True)
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError):
-            continue  # a file cut short by a crash or a full disk: the one before still stands
+            broken.append(name)
+            continue
         model.load_state_dict(found["model"])
         optimizer.load_state_dict(found["optimizer"])
+        if broken:
+            epoch = len(found["history"])
+            LOG.warning("%s is broken; going on after epoch %d, from %s", broken[0], epoch, name)
         return found["history"]
+    if broken:
+        LOG.warning("%s in %s broken; beginning anew", " and ".join(broken), folder)
     return []
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
@@ -18,15 +19,20 @@ from torch import Tensor
 
 from skeldistill.data.dataset import Batch, Examples
 from skeldistill.distillation.distill import Distiller
-from skeldistill.distillation.gradient_revision import revised_gradients
+from skeldistill.distillation.reviser import Reviser
+from skeldistill.prediction import Prediction
 from skeldistill.recipe import Training
 from skeldistill.training import state
+
+LOOK_EVERY = 100
+"""Steps after which the losses are looked at; every look waits for the device."""
 
 History = list[dict[str, Any]]
 """One entry an epoch: epoch, learning_rate, loss, top1, terms, conflicts, skipped, seconds.
 
-terms: every loss. conflicts: share of steps in which it conflicted with the task. skipped: share of
-clips that a contrastive loss could learn nothing from.
+terms: every loss, those that the network adds to the task's included. conflicts: share of steps in
+which it conflicted with the task. skipped: share of clips that a contrastive loss could learn
+nothing from.
 """
 
 
@@ -48,7 +54,7 @@ def fit(
     *,
     seed: int,
     folder: Path,
-    revise: bool = True,
+    reviser: Reviser | None = None,
     watch: Callable[[Progress], None] = lambda _: None,
 ) -> History:
     """Train the student of `distiller`, going on from the folder's state if there is one.
@@ -59,7 +65,8 @@ def fit(
         training: the recipe's section.
         seed: of initial order, sampling, augmentation and dropout.
         folder: where the state after each epoch, log.csv and TensorBoard files are kept.
-        revise: gradient revision on every distillation loss (SKD eq. 12-14).
+        reviser: revises the gradient of every distillation loss (SKD eq. 12-14); without one, the
+            losses are summed.
         watch: called after every step.
 
     Raises:
@@ -102,11 +109,13 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             prediction, task, terms = model(batch, epoch)
-            conflicts = _backward(fabric, task, terms, learned, revise)
+            conflicts = _backward(fabric, task, terms, learned, distiller.seen, reviser)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            tally.add(batch, prediction.logits, task, terms, conflicts)
+            tally.add(batch, prediction, task, terms, conflicts)
             tally.add_skipped(distiller.skipped())
+            if (step + 1) % LOOK_EVERY == 0 or step + 1 == steps:
+                _refuse_no_number(tally, examples, epoch, folder)
             last = history[-1] if history else None
             watch(
                 Progress(epoch=epoch, epochs=training.epochs, step=step + 1, steps=steps, last=last)
@@ -117,11 +126,6 @@ def fit(
             **tally.means(),
             "seconds": time.perf_counter() - began,
         }
-        if not math.isfinite(entry["loss"]):
-            raise ValueError(
-                f"the loss is {entry['loss']} in epoch {epoch + 1}; the state before it is kept in "
-                f"{folder}; lower training.learning_rate or the weights of the losses"
-            )
         history.append(entry)
         state.save(folder, distiller, optimizer, history)
         _log(fabric, entry)
@@ -141,21 +145,36 @@ def learning_rate(training: Training, epoch: float) -> float:
     return training.learning_rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
 
 
+def _refuse_no_number(tally: "_Tally", examples: Examples, epoch: int, folder: Path) -> None:
+    """Stop at a loss that is nan or infinite, and name the step and its clips."""
+    found = tally.first_without_number()
+    if found is None:
+        return
+    step, value, places = found
+    names = examples.student.store.ids[examples.clips.rows[places]].tolist()
+    raise ValueError(
+        f"the loss is {value} in epoch {epoch + 1}, step {step + 1} (clips {', '.join(names)}); "
+        f"the state before this epoch is kept in {folder}; lower training.learning_rate or the "
+        "weights of the losses"
+    )
+
+
 def _backward(
     fabric: Fabric,
     task: Tensor,
     terms: dict[str, Tensor],
     learned: list[torch.nn.Parameter],
-    revise: bool,
-) -> dict[str, float]:
-    """Fill the parameters' gradients; which losses conflicted with the task (1) or not (0)."""
-    if not (terms and revise):
+    seen: tuple[Tensor, ...],
+    reviser: Reviser | None,
+) -> dict[str, Tensor]:
+    """Fill the parameters' gradients; which losses conflicted with the task."""
+    if not terms or reviser is None:
         fabric.backward(task + sum(terms.values()))
         return {}
-    gradients, conflicts = revised_gradients(task, terms, learned)
+    gradients, conflicts = reviser(task, terms, learned, seen)
     for parameter, gradient in zip(learned, gradients, strict=True):
         parameter.grad = gradient
-    return {name: float(conflict.conflicted) for name, conflict in conflicts.items()}
+    return {name: conflict.conflicted for name, conflict in conflicts.items()}
 
 
 class _Tally:
@@ -165,30 +184,44 @@ class _Tally:
         self.clips = 0
         self.right: Tensor | float = 0.0
         self.sums: dict[str, Tensor] = {}
-        self.conflicts: dict[str, float] = {}
+        self.conflicts: dict[str, Tensor | int] = {}
         self.skipped: dict[str, Tensor | int] = {}
         self.steps = 0
+        self.losses: list[Tensor] = []
+        self.places: list[Tensor] = []
 
     def add(
         self,
         batch: Batch,
-        logits: Tensor,
+        said: Prediction,
         task: Tensor,
         terms: dict[str, Tensor],
-        conflicts: dict[str, float],
+        conflicts: dict[str, Tensor],
     ) -> None:
         n = len(batch.labels)
         self.clips += n
         self.steps += 1
-        self.right = self.right + (logits.argmax(dim=1) == batch.labels).sum()
-        for name, value in {"task": task, **terms}.items():
+        self.right = self.right + (said.logits.argmax(dim=1) == batch.labels).sum()
+        self.losses.append(sum(terms.values(), task).detach())
+        self.places.append(batch.clips)
+        own = dict(said.losses)
+        for name, value in {"task": task - sum(own.values()), **own, **terms}.items():
             self.sums[name] = self.sums.get(name, 0.0) + n * value.detach()
         for name, conflicted in conflicts.items():
-            self.conflicts[name] = self.conflicts.get(name, 0.0) + conflicted
+            self.conflicts[name] = self.conflicts.get(name, 0) + conflicted
 
     def add_skipped(self, skipped: dict[str, Tensor | int]) -> None:
         for name, count in skipped.items():
             self.skipped[name] = self.skipped.get(name, 0) + count
+
+    def first_without_number(self) -> tuple[int, float, np.ndarray] | None:
+        """The first step whose loss is nan or infinite: its number, the loss, and its clips."""
+        losses = torch.stack(self.losses)
+        broken = (~losses.isfinite()).nonzero()
+        if not len(broken):
+            return None
+        step = int(broken[0])
+        return step, float(losses[step]), self.places[step].cpu().numpy()
 
     def means(self) -> dict[str, Any]:
         terms = {name: float(value) / self.clips for name, value in self.sums.items()}
@@ -196,7 +229,9 @@ class _Tally:
             "loss": sum(terms.values()),
             "top1": 100 * float(self.right) / self.clips,
             "terms": terms,
-            "conflicts": {name: total / self.steps for name, total in self.conflicts.items()},
+            "conflicts": {
+                name: float(total) / self.steps for name, total in self.conflicts.items()
+            },
             "skipped": {name: float(total) / self.clips for name, total in self.skipped.items()},
         }
 

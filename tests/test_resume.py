@@ -1,0 +1,141 @@
+"""Nothing lost: runs killed without warning end as if they had not been."""
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from stores import named, small_store
+
+from skeldistill.training import state
+
+SMALL = {"name": "STGCN", "width": 0.125}
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    high = named(24, "train") + named(8, "test", 24)
+    small_store(tmp_path / "high.arrow", high)
+    path = tmp_path / "recipe.yaml"
+    told = {
+        "name": "small",
+        "data": {
+            "high": {"store": str(tmp_path / "high.arrow")},
+            "low": {"degradations": [{"name": "JointOcclusion", "probability": 0.3}]},
+        },
+        "sampling": {"frames": 8},
+        "training": {"epochs": 5, "batch_size": 8, "warmup": 1, "learning_rate": 0.05},
+        "teacher": SMALL,
+        "student": SMALL,
+        "methods": ["teacher", "SKD"],
+        "seeds": [0],
+    }
+    path.write_text(yaml.safe_dump(told), encoding="utf-8")
+    return path
+
+
+def begin(recipe: Path, out: Path, jobs: int) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "skeldistill", "run", recipe, "--out", out, "--jobs", str(jobs)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def weights(out: Path) -> dict[str, dict[str, torch.Tensor]]:
+    found = sorted(out.glob("fold*/*/seed*/network.safetensors"))
+    return {str(path.relative_to(out)): load_file(path) for path in found}
+
+
+def kill(process: subprocess.Popen, out: Path, moment: float) -> None:
+    """Kill the whole family `moment` seconds after the first epoch that is kept."""
+    until = time.monotonic() + 240
+    while not any(out.glob("fold0/*/*/state.pt")) and process.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    time.sleep(moment)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def assert_same(recipe: Path, kills: list[float], jobs: int, tmp_path: Path) -> None:
+    assert begin(recipe, tmp_path / "whole", jobs).wait() == 0
+    for moment in kills:
+        kill(begin(recipe, tmp_path / "killed", jobs), tmp_path / "killed", moment)
+    assert begin(recipe, tmp_path / "killed", jobs).wait() == 0
+    whole, killed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert (
+        set(whole)
+        == set(killed)
+        == {
+            "fold0/teacher/seed0/network.safetensors",
+            "fold0/SKD/seed0/network.safetensors",
+        }
+    )
+    for name, tensors in whole.items():
+        for key, tensor in tensors.items():
+            assert torch.equal(tensor, killed[name][key]), (name, key)
+    left = [path.name for path in (tmp_path / "killed").rglob("*") if "partial" in path.name]
+    assert len(left) <= len(kills)  # at most what was being written when the kill came
+
+
+def test_a_run_killed_without_warning_ends_the_same(recipe, tmp_path):
+    assert_same(recipe, [0.0], 1, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_however_often_and_whenever_it_is_killed(recipe, tmp_path, jobs):
+    rng = random.Random(jobs)
+    assert_same(recipe, [rng.uniform(0, 1.5) for _ in range(12)], jobs, tmp_path)
+
+
+def test_a_full_disk_leaves_the_state_before(tmp_path, monkeypatch):
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    entry = {"epoch": 1, "terms": {}, "conflicts": {}, "skipped": {}}
+    state.save(tmp_path, model, optimizer, [entry])
+    kept = (tmp_path / state.STATE).read_bytes()
+
+    def full(content, path):
+        Path(path).write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        state.save(tmp_path, model, optimizer, [entry, {**entry, "epoch": 2}])
+    assert (tmp_path / state.STATE).read_bytes() == kept
+    assert not list(tmp_path.glob(".*partial*"))
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(recipe, tmp_path):
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
+    said = subprocess.run(
+        [sys.executable, "-m", "skeldistill", "run", recipe, "--out", tmp_path / "taken/run"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 1
+    assert len(said.stderr.strip().splitlines()) == 1, said.stderr
+
+
+def test_two_broken_states_begin_anew(tmp_path, caplog):
+    for name in (state.STATE, state.BEFORE):
+        (tmp_path / name).write_bytes(b"PK broken")
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with caplog.at_level("WARNING"):
+        assert state.load(tmp_path, model, optimizer, torch.device("cpu")) == []
+    assert "beginning anew" in caplog.text
