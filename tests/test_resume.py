@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,6 +100,28 @@ def test_a_run_killed_without_warning_ends_the_same(recipe, tmp_path):
 def test_however_often_and_whenever_it_is_killed(recipe, tmp_path, jobs):
     rng = random.Random(jobs)
     assert_same(recipe, [rng.uniform(0, 1.5) for _ in range(12)], jobs, tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="no ps to see other processes with")
+def test_no_worker_outlives_a_killed_run(recipe, tmp_path):
+    process = begin(recipe, tmp_path / "run", 2)
+    until = time.monotonic() + 240
+    while not any((tmp_path / "run").glob("fold0/*/*/state.pt")) and process.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.kill()  # it alone, as the system does when memory runs out
+    process.wait()
+    while (left := workers_of(process.pid)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not left
+
+
+def workers_of(session: int) -> list[str]:
+    """Processes of a session that are still training."""
+    said = subprocess.run(
+        ["ps", "-o", "args=", "-s", str(session)], capture_output=True, text=True, check=False
+    )
+    return [line for line in said.stdout.splitlines() if "spawn_main" in line]
 
 
 def test_a_full_disk_leaves_the_state_before(tmp_path, monkeypatch):

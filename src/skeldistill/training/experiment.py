@@ -4,10 +4,12 @@ import json
 import multiprocessing
 import os
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from multiprocessing.managers import SyncManager
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +121,9 @@ def _prepare(recipe: Recipe, root: Path, *, quiet: bool) -> None:
 def _at_once(tasks: list[Task], jobs: int, watch: Watch, finished: Callable[[Task], None]) -> None:
     """Run tasks in several processes, each as soon as what it needs is done."""
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
+    manager = SyncManager(ctx=context)
+    manager.start(_leave_with_parent)
+    with manager:
         steps = manager.Queue()
         threads = max(1, (os.cpu_count() or 1) // jobs)
         with ProcessPoolExecutor(jobs, context, _start_worker, (steps, threads)) as pool:
@@ -171,6 +175,19 @@ def _start_worker(steps: Any, threads: int) -> None:
     global _steps
     _steps = steps
     torch.set_num_threads(threads)
+    _leave_with_parent()
+
+
+def _leave_with_parent() -> None:
+    """A killed run leaves no process behind that would go on, unseen, in the same folders."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _perform(task: Task) -> None:
