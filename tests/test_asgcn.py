@@ -283,3 +283,51 @@ def test_every_weight_of_the_head_learns():
         assert weight.grad is not None, name
         assert weight.grad.abs().max() > 0, name
     assert set(network.official_names().values()) == set(network.state_dict())
+
+
+def never(scores: Tensor) -> Tensor:
+    raise AssertionError("its own losses need no labels")
+
+
+def test_learns_to_foretell_the_last_ten_frames_of_the_first_person():
+    torch.manual_seed(0)
+    network = ASGCN(PENN13, classes=3, width=0.125, reconstruction=True).eval()
+    clips = torch.randn(2, 2, 270, 13, 3)
+    labels = torch.tensor([0, 2])
+    said = network.learn(clips, labels, never)
+    past, foretold = network.forecast(clips[:, :, :260])
+    torch.testing.assert_close(said.logits, past.logits)
+    expected, count = 0.0, 0
+    for n in range(2):
+        for frame in range(10):
+            error = foretold[n, 0, frame] - clips[n, 0, 260 + frame]
+            expected, count = expected + error.square().sum().item(), count + 13 * 3
+    assert said.losses[0][0] == "reconstruction"
+    assert said.losses[0][1].item() == pytest.approx(0.01 * expected / count, rel=1e-4)
+    for frames in (5, 266, 331):
+        with pytest.raises(ValueError, match=f"267 to 330 frames in training.*got {frames};"):
+            network.learn(torch.zeros(1, 2, frames, 13, 3), labels[:1], never)
+
+
+def test_learns_its_links_beside_the_task_if_asked():
+    torch.manual_seed(0)
+    options = {"classes": 3, "width": 0.125, "link_frames": 6, "dropout": 0.0}
+    network = ASGCN(PENN13, link_learning=True, **options).eval()
+    assert set(network.official_names().values()) == set(network.state_dict())
+    learner = LinkLearner(network.links).eval()
+    learner.decoder = network.decoder
+    clips = torch.randn(2, 2, 12, 13, 3)
+    torch.manual_seed(1)
+    said = network.learn(clips, torch.tensor([0, 2]), never)
+    torch.manual_seed(1)
+    expected = learner(clips[:, :, ::2].flatten(0, 1).transpose(1, 2))
+    ((name, value),) = said.losses
+    assert name == "links"
+    torch.testing.assert_close(value, 0.001 * expected)
+    value.backward()
+    learned = {part.split(".")[0] for part, w in network.named_parameters() if w.grad is not None}
+    assert learned == {"links", "decoder"}
+    plain = ASGCN(PENN13, **options).eval()
+    assert plain.learn(clips, torch.tensor([0, 2]), never).losses == ()
+    with pytest.raises(ValueError, match="link_frames of at least 2 and"):
+        ASGCN(PENN13, link_learning=True, **{**options, "link_frames": 1})

@@ -10,7 +10,7 @@ from torch.nn import functional
 from skeldistill import layouts, networks
 from skeldistill.layouts import PENN13
 from skeldistill.networks import Network
-from skeldistill.networks.blocks import Dropout
+from skeldistill.networks.blocks import Dropout, Pointwise
 
 shelf = pytest.mark.parametrize("name", networks.SHELF)
 
@@ -60,7 +60,7 @@ def test_works_on_every_layout(name, layout, persons, channels):
         persons,
         network.feature_channels,
         frames,
-        layout.num_joints,
+        layout.num_joints if network.keeps_joints else 1,
     )
     assert said.present.shape == (2, persons, frames)
     assert said.present.all()
@@ -117,7 +117,7 @@ def test_clips_of_a_batch_do_not_see_each_other(name):
 @shelf
 def test_absent_persons_are_said_to_be_absent(name):
     network = made(name).eval()
-    clips = batch(network, t=16)
+    clips = batch(network, t=4 * network.temporal_stride)
     clips[0, 1] = 0
     clips[1, :, clips.shape[2] // 2 :] = 0
     present = network(clips).present
@@ -212,6 +212,23 @@ def test_a_frozen_part_stays_in_evaluation_mode():
 def test_an_unknown_name_gets_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'STGCN'"):
         networks.find("stgc")
+
+
+# ---------------------------------------------------------------- blocks
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_pointwise_layer_mixes_the_channels_of_every_stride_th_frame(stride):
+    torch.manual_seed(0)
+    layer = Pointwise(8, 16, stride)  # of 3 images: where PyTorch's own stride breaks memory
+    x = torch.randn(3, 8, 13, 8).transpose(1, 3).requires_grad_()
+    mixed = layer(x)
+    for frame in range(0, 8, stride):
+        expected = torch.einsum("bcv,dc->bdv", x[:, :, frame], layer.weight[:, :, 0, 0])
+        torch.testing.assert_close(mixed[:, :, frame // stride], expected + layer.bias[:, None])
+    mixed.sum().backward()
+    expected = layer.weight.sum(dim=(0, 2, 3))[:, None] * (torch.arange(8) % stride == 0)
+    torch.testing.assert_close(x.grad, expected[None, :, :, None].expand_as(x))
 
 
 # ---------------------------------------------------------------- dropout

@@ -1,5 +1,7 @@
 """PE-GCN: the official numbers before and after the GRU, its losses and its noise."""
 
+from functools import partial
+
 import golden_networks
 import golden_rule
 import pytest
@@ -96,20 +98,45 @@ def test_coding_loss_by_naive_loops():
     assert coding_loss(predicted, encoded).item() == pytest.approx(total / 18, rel=1e-5)
 
 
-def test_training_losses_are_the_authors_four():
+def test_its_losses_are_the_authors_four():
     network = small().double()
-    generator = torch.Generator().manual_seed(0)
     clean = torch.randn(3, 2, 4, 13, 3, dtype=torch.float64)
-    noisy = with_noisy_joints(clean, generator)
+    noisy = with_noisy_joints(clean, torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 3, 1])
-    losses = network.training_losses(clean, noisy, labels)
-    assert set(losses) == {"predicted", "clean", "noisy", "coding"}
-    expected = functional.cross_entropy(network(noisy).logits, labels)
-    torch.testing.assert_close(losses["predicted"], expected)
-    expected = functional.cross_entropy(network.encoder(clean).logits, labels)
-    torch.testing.assert_close(losses["clean"], expected)
-    sum(losses.values()).backward()
+    judge = partial(functional.cross_entropy, target=labels)
+    said = network.denoise(clean, noisy, judge)
+    losses = dict(said.losses)
+    assert list(losses) == ["clean", "noisy", "coding"]
+    for ours, alone in zip(said[:3], network(noisy)[:3], strict=True):
+        torch.testing.assert_close(ours, alone)
+    torch.testing.assert_close(losses["clean"], judge(network.encoder(clean).logits))
+    torch.testing.assert_close(losses["noisy"], judge(network.encoder(noisy).logits))
+    features = (pooled(network.encoder(clips)) for clips in (noisy, clean))
+    coding = 0.1 * coding_loss(network.predict(next(features)), next(features))
+    torch.testing.assert_close(losses["coding"], coding)
+    (judge(said.logits) + sum(losses.values())).backward()
     assert all(weight.grad is not None for weight in network.parameters())
+
+
+def test_learns_from_noise_that_the_seed_decides():
+    network, clips = small(), torch.randn(2, 2, 4, 13, 3)
+    said = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        said.append(network.learn(clips, torch.tensor([0, 1]), torch.sum))
+    assert torch.equal(said[0].logits, said[1].logits)
+    assert not torch.equal(said[0].logits, said[2].logits)
+    assert torch.equal(said[0].losses[0][1], said[2].losses[0][1])  # of the clean clips
+
+
+def test_without_noise_it_has_no_losses():
+    network, clips = small(noisy_joints=0), torch.randn(2, 2, 4, 13, 3)
+    said = network.learn(clips, torch.tensor([0, 1]), torch.sum)
+    assert said.losses == ()
+    assert torch.equal(said.logits, network(clips).logits)
+    for wrong in ({"noisy_joints": 14}, {"noisy_joints": -1}, {"coding_weight": -0.1}):
+        with pytest.raises(ValueError, match=r"noisy_joints from 0 to 13 and coding_weight"):
+            small(**wrong)
 
 
 def test_noise_moves_one_to_five_joints_within_the_persons_range():

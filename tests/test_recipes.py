@@ -1,10 +1,12 @@
-"""Every recipe that ships can be read, and names only parts that exist."""
+"""Every recipe that ships can be read, names only parts that exist, and fits its networks."""
 
 from pathlib import Path
 
 import pytest
+import torch
 
 from skeldistill import completions, degradations, losses, networks, readers, recipe
+from skeldistill.layouts import PENN13
 from skeldistill.shelf import build
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
@@ -28,3 +30,25 @@ def test_every_recipe_names_only_what_the_shelves_have(path):
             build("completion", completions.find(method.completion.name), method.completion.options)
         for term in method.losses:
             losses.find(term.name)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_networks_take_the_options_and_frames_of_their_recipe(path):
+    loaded = recipe.load(path)
+    for name, method in loaded.methods.items():
+        part = loaded.teacher if method.network == "teacher" else loaded.student
+        sampling = loaded.sampling_of(name)
+        options = {"classes": 15, "persons": sampling.persons, **part.options}
+        with torch.device("meta"):
+            network = build("network", networks.find(part.name), options, PENN13)
+            network.check(torch.zeros(1, sampling.persons, sampling.frames, 13, 3))
+
+
+@pytest.mark.parametrize("network", ["asgcn", "msg3d", "shiftgcn"])
+def test_table_5_can_be_run_at_its_other_occlusion(network):
+    path = RECIPES[0].parent / f"penn-table-5-{network}.yaml"
+    change = "data.low.degradations.0.probability=0.3"
+    assert f"--set {change}" in path.read_text(encoding="utf-8")
+    loaded = recipe.load(path, [change])
+    assert loaded.data.low.degradations[0].options == {"probability": 0.3}
+    assert {"low", "low+completion", "SKD", "SKD+completion"} < set(loaded.methods)

@@ -7,7 +7,7 @@ again and whatever the caller wants to be known about it. No file is ever execut
 import json
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,10 +140,9 @@ def load_official(network: Network, state_dict: Mapping[str, Tensor]) -> Loaded:
         for name in mapped:
             target = own[names[name]]
             target.copy_(given[name].reshape(target.shape))
-    learned, filled = _learned(network), {names[name] for name in mapped}
     return Loaded(
         mapped=tuple(mapped),
-        missing=tuple(n for n, here in names.items() if here in learned and here not in filled),
+        missing=_missing(network, mapped),
         unexpected=tuple(name for name in given if name not in names),
     )
 
@@ -188,7 +187,7 @@ def carry_over(source: Network, target: Network) -> tuple[str, ...]:
     Raises:
         ValueError: nothing fits.
     """
-    theirs, ours = source.state_dict(), target.state_dict()
+    theirs, ours = target.inherited(source), target.state_dict()
     learned = _learned(target)
     fitting = [n for n in learned if n in theirs and theirs[n].shape == ours[n].shape]
     if not fitting:
@@ -226,6 +225,28 @@ def _learned(network: Network) -> list[str]:
     weights = [name for name, _ in network.named_parameters()]
     statistics = (".running_mean", ".running_var")
     return weights + [name for name, _ in network.named_buffers() if name.endswith(statistics)]
+
+
+def _missing(network: Network, mapped: Sequence[str]) -> tuple[str, ...]:
+    """Official names of the learned tensors that nothing filled, one for each.
+
+    Where several codebases have a name for it, that which most resembles the names that came.
+    """
+    names = network.official_names()
+    filled = {names[name] for name in mapped}
+    begun = {name[:length] for name in mapped for length in range(len(name) + 1)}
+    missing: dict[str, str] = {}
+    for official, own in names.items():
+        better = own not in missing or _shared(official, begun) > _shared(missing[own], begun)
+        if own not in filled and better:
+            missing[own] = official
+    learned = set(_learned(network))
+    return tuple(official for own, official in missing.items() if own in learned)
+
+
+def _shared(name: str, begun: Set[str]) -> int:
+    """How many of its first letters are also the beginning of a name that came."""
+    return max(length for length in range(len(name) + 1) if name[:length] in begun)
 
 
 def _bare(name: str, known: Mapping[str, str]) -> str:

@@ -7,9 +7,10 @@ less here.
 """
 
 import copy
+import math
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -60,10 +61,19 @@ def multiply_adds(network: Network, frames: int) -> int:
     Additions, normalisation and activations do not count, the sums over neighbouring joints do.
     """
     still, clip = _ready(network, frames)
-    counter = FlopCounterMode(display=False)
+    lstm = torch.ops.aten.lstm  # one operation, which the counter does not know by either name
+    recurrent = dict.fromkeys((lstm, lstm.input), _recurrent_flops)
+    counter = FlopCounterMode(display=False, custom_mapping=recurrent)
     with torch.inference_mode(), counter:
         still(clip)
     return counter.get_total_flops() // 2
+
+
+def _recurrent_flops(
+    frames: Sequence[int], _: Any, weights: Sequence[Sequence[int]], *__: Any, **___: Any
+) -> int:
+    """FLOPs of recurrent layers, from the shapes of their input (n, t, d), weights and biases."""
+    return 2 * frames[0] * frames[1] * sum(math.prod(one) for one in weights if len(one) == 2)
 
 
 def peak_memory(network: Network, frames: int) -> int:

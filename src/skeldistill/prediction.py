@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
@@ -14,14 +15,17 @@ class Prediction(NamedTuple):
     features: the last map before pooling, ``(n, m, c, t', v)``.
     present: which persons and (strided) frames hold anybody, ``(n, m, t')``. A clip without any
         is absent: as a teacher's prediction it says that this clip has no high-quality match.
+    losses: (name, value) of what the network itself adds to the task loss, already weighted;
+        only in training (`Network.learn`), and only of networks that have such losses.
     """
 
     logits: Float[Tensor, "n k"]
     features: Float[Tensor, "n m c s v"]
     present: Bool[Tensor, "n m s"]
+    losses: tuple[tuple[str, Float[Tensor, ""]], ...] = ()
 
     def rows(self, index: Tensor) -> "Prediction":
-        """The prediction for some of the clips of the batch."""
+        """The prediction for some of the clips of the batch; `losses`, of all of them, is left."""
         return Prediction(self.logits[index], self.features[index], self.present[index])
 
 
@@ -31,5 +35,10 @@ def presence(joints: Float[Tensor, "n m t v c"], frames: int) -> Bool[Tensor, "n
     A strided frame holds somebody if any of the frames that it stands for does.
     """
     present = (joints != 0).flatten(3).any(dim=3)
-    pooled = functional.adaptive_max_pool1d(present.to(joints.dtype), frames)
-    return pooled > 0
+    t = present.shape[2]
+    place = torch.arange(frames + 1, device=joints.device) * t
+    first = place[:-1].div(frames, rounding_mode="floor")
+    last = (place[1:] + frames - 1).div(frames, rounding_mode="floor")  # the one after it
+    # By running counts and not by adaptive pooling, which an export ties to one number of frames.
+    counts = functional.pad(present.long().cumsum(dim=2), (1, 0))
+    return counts[:, :, last] > counts[:, :, first]

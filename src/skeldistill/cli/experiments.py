@@ -1,4 +1,4 @@
-"""Commands that train, evaluate and report."""
+"""Commands that train and report."""
 
 import shlex
 import sys
@@ -96,27 +96,6 @@ def distill(
     if method in loaded.methods and not loaded.methods[method].losses:
         raise ValueError(f"method {method!r} has no distillation losses; use `skeldistill train`")
     _one(loaded, method, seed, fold, out, restart)
-
-
-def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="A network.safetensors of a run.")],
-    store: Annotated[Path, typer.Argument(help="A store to evaluate on.")],
-    split: Annotated[str | None, typer.Option(help="Only this split (default: all clips).")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write every clip's prediction as CSV.")] = None,
-) -> None:
-    """Evaluate a trained network on a store.
-
-    Example: `skeldistill evaluate runs/demo/fold0/SKD/seed0/network.safetensors low.arrow`
-    """
-    from skeldistill.training.outside import evaluate_store, write_predictions
-
-    said, classes = evaluate_store(checkpoint, store, split)
-    if out is not None:
-        write_predictions(said, classes, out)
-        typer.echo(f"predictions: {out}")
-    typer.echo(
-        f"{len(said.labels)} clips: top-1 {said.accuracy(1):.2f} %, top-5 {said.accuracy(5):.2f} %"
-    )
 
 
 def report(

@@ -23,6 +23,9 @@ class Distiller(nn.Module):
         task: the loss on the labels.
         teacher: a trained network, never changed; None trains the student alone.
         losses: the recipe's terms, by name, each with its loss.
+
+    Attributes:
+        seen: the tensors of the last batch through which distillation losses see the student.
     """
 
     def __init__(
@@ -37,6 +40,8 @@ class Distiller(nn.Module):
         self.task = task
         self.losses = nn.ModuleDict({name: loss for name, (_, loss) in (losses or {}).items()})
         self._terms = {name: term for name, (term, _) in (losses or {}).items()}
+        # Kept here, since what Fabric hands on under mixed precision are copies.
+        self.seen: tuple[Tensor, ...] = ()
         # Not a submodule: its weights are no part of what is trained, saved or counted.
         self._teacher = [teacher.requires_grad_(False).eval()] if teacher is not None else []
 
@@ -48,11 +53,16 @@ class Distiller(nn.Module):
     def forward(
         self, batch: Batch, epoch: int
     ) -> tuple[Prediction, Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """The student's prediction, the task loss, and every distillation term with its weight."""
-        student = self.student(batch.joints)
+        """The student's prediction, the task loss, and every distillation term with its weight.
+
+        In training, what the student itself adds to the task loss (``Prediction.losses``) is in it.
+        """
+        student = self.ask_student(batch)
         task = self.task(student, student, batch.labels)
+        task = task + sum(value for _, value in student.losses)
         terms: dict[str, Tensor] = {}
         if self._teacher:
+            self.seen = (student.logits, student.features)
             taught = self.ask_teacher(batch)
             for name, loss in self.losses.items():
                 weight = self._terms[name].weight_at(epoch)
@@ -72,20 +82,39 @@ class Distiller(nn.Module):
             if isinstance(loss, PartContrastive | GlobalContrastive)
         }
 
+    def ask_student(self, batch: Batch) -> Prediction:
+        """What the student says of every clip of the batch; in training with its own losses."""
+        if not self.training:
+            return self.student(batch.joints)
+
+        def judge(scores: Float[Tensor, "n k"]) -> Float[Tensor, ""]:
+            blank = scores.new_zeros(len(scores), 1, 1, 1, 1)
+            said = Prediction(scores, blank, blank[:, :, 0, 0].bool())
+            return self.task(said, said, batch.labels)
+
+        return self.student.learn(batch.joints, batch.labels, judge)
+
     @torch.no_grad()
     def ask_teacher(self, batch: Batch) -> Prediction:
         """What the teacher says of every clip of the batch; of clips without a match, nothing."""
         assert batch.teacher_joints is not None
         assert batch.matched is not None
-        teacher = self._teacher[0]
-        if not len(batch.teacher_joints):
-            blank = batch.teacher_joints.new_zeros(1, *batch.teacher_joints.shape[1:])
+        teacher, joints = self._teacher[0], batch.teacher_joints
+        if self.training and self.student.foretold_frames:
+            seen = 1 - self.student.foretold_frames / batch.joints.shape[2]
+            joints = joints[:, :, : round(seen * joints.shape[2])]
+        if not len(joints):
+            blank = joints.new_zeros(1, *joints.shape[1:])
             said = teacher(blank).rows(torch.zeros(0, dtype=torch.long, device=blank.device))
         else:
-            said = teacher(batch.teacher_joints)
+            said = teacher(joints)
         if batch.matched.all():
             return said
-        return Prediction(*(_scatter(tensor, batch.matched) for tensor in said))
+        return Prediction(
+            _scatter(said.logits, batch.matched),
+            _scatter(said.features, batch.matched),
+            _scatter(said.present, batch.matched),
+        )
 
 
 def _scatter(tensor: Tensor, matched: Tensor) -> Tensor:

@@ -66,8 +66,8 @@ def ask(teacher: Network, high: Examples, folder: Path) -> dict[str, Tensor]:
     """The kept answers, or new ones if there are none for this teacher and these clips.
 
     Returns:
-        misclassified: E of eq. (12), ``(k, p)``. parts: part features, ``(n, p, c)``. whole:
-        global features, ``(n, c)``. labels: ``(n,)``.
+        misclassified: E of eq. (12), ``(k, p)``. parts: part features, ``(n, p, c)``, unless the
+        teacher's features have no joints. whole: global features, ``(n, c)``. labels: ``(n,)``.
     """
     mark = fingerprint(teacher, high)
     path = folder / FILE
@@ -105,7 +105,8 @@ def _asked(teacher: Network, high: Examples, batch_size: int = 64) -> dict[str, 
     for batch in high.testing(batch_size):
         batch = batch.to(device)
         said = teacher(batch.joints)
-        parts.append(part_features(said, teacher.layout).cpu())
+        if teacher.keeps_joints:
+            parts.append(part_features(said, teacher.layout).cpu())
         whole.append(global_features(said).cpu())
         labels.append(batch.labels.cpu())
         for place, part in enumerate(PARTS):
@@ -113,12 +114,12 @@ def _asked(teacher: Network, high: Examples, batch_size: int = 64) -> dict[str, 
             occluded[place].append(teacher(hidden).logits.cpu())
     every = torch.cat(labels)
     logits = torch.stack([torch.cat(one) for one in occluded])
-    return {
+    known = {
         "misclassified": count_misclassified(logits, every, teacher.classes).contiguous(),
-        "parts": torch.cat(parts).contiguous(),
         "whole": torch.cat(whole).contiguous(),
         "labels": every,
     }
+    return known | ({"parts": torch.cat(parts).contiguous()} if parts else {})
 
 
 def _places(clips: Clips, high: Examples) -> Int64[np.ndarray, " b"]:

@@ -137,7 +137,7 @@ def _by_differentiation(node: Node, incoming: list[Tensor | None]) -> tuple[Tens
             .requires_grad_()
             for kind in node._input_metadata
         ]
-        back = node(*blank)
+        back = (node if callable(node) else node.apply)(*blank)  # apply: nodes written in Python
         pairs = [
             (gradient, tangent.to(gradient.dtype).expand_as(gradient))
             for gradient, tangent in zip(

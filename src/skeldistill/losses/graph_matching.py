@@ -7,7 +7,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from skeldistill.losses.adaptation import AdaptationLayer, require_same_width
-from skeldistill.losses.loss import Loss, LossContext, paired, precise, share, without_autocast
+from skeldistill.losses.loss import (
+    Loss,
+    LossContext,
+    paired,
+    precise,
+    require_joints,
+    share,
+    without_autocast,
+)
 from skeldistill.losses.vertex_pairs import EPSILON, match_root, match_squared
 from skeldistill.prediction import Prediction
 from skeldistill.shelf import pick
@@ -90,6 +98,8 @@ class GraphMatching(Loss):
         edge: bool = True,
     ) -> None:
         super().__init__()
+        if len(about.without_joints) == 1:  # both without: their vertices are the frames
+            require_joints("GraphMatching", about)
         if about.student_layout.joints != about.teacher_layout.joints:
             raise ValueError(
                 f"GraphMatching needs one layout for both, got {about.student_layout.name!r} "

@@ -1,6 +1,7 @@
 """The contract of a loss: what the student should change, given what the teacher says."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +19,8 @@ class LossContext:
         student_layout, teacher_layout: the joints that each of them sees.
         student_channels, teacher_channels: the widths of their ``Prediction.features``.
         classes: how many actions there are.
+        without_joints: "student" or "teacher" -> the name of its network, for those whose features
+            have one vertex instead of the layout's joints.
     """
 
     student_layout: Layout
@@ -25,6 +28,7 @@ class LossContext:
     student_channels: int
     teacher_channels: int
     classes: int
+    without_joints: Mapping[str, str] = field(default_factory=dict)
 
 
 class Loss(nn.Module):
@@ -57,6 +61,15 @@ class Loss(nn.Module):
 
         Called before every step; most losses need not know.
         """
+
+
+def require_joints(loss: str, about: LossContext) -> None:
+    """Refuse networks without joints in their features; ValueError names loss and network."""
+    for side, network in about.without_joints.items():
+        raise ValueError(
+            f"{loss} compares joints or body parts, which the features of {network} ({side}) do "
+            "not have; use KL or GlobalContrastive"
+        )
 
 
 def paired(

@@ -11,6 +11,7 @@ from skeldistill.losses.loss import (
     LossContext,
     positive,
     precise,
+    require_joints,
     share,
     without_autocast,
 )
@@ -110,6 +111,7 @@ class PartContrastive(Loss):
         bank: bool = False,
     ) -> None:
         super().__init__()
+        require_joints("PartContrastive", about)
         self.part_matrix = part_matrix
         self.bank = bank
         self.positive_weight = share(self, "positive_weight", positive_weight)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from skeldistill.losses.adaptation import AdaptationLayer, require_same_width
 from skeldistill.losses.graph_matching import Form, edge_loss, node_loss, require_form, term_weights
-from skeldistill.losses.loss import Loss, LossContext, paired, precise
+from skeldistill.losses.loss import Loss, LossContext, paired, precise, require_joints
 from skeldistill.losses.part_features import part_map
 from skeldistill.prediction import Prediction
 
@@ -40,6 +40,7 @@ class PartGraphMatching(Loss):
         edge: bool = True,
     ) -> None:
         super().__init__()
+        require_joints("PartGraphMatching", about)
         if segments < 1:
             raise ValueError(f"PartGraphMatching needs at least 1 segment, got {segments}")
         require_form(form)

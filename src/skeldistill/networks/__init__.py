@@ -6,11 +6,17 @@ Every network takes joints ``(n, m, t, v, c)`` and returns a `Prediction`; see `
 from skeldistill.networks.agcn import AGCN
 from skeldistill.networks.asgcn import ASGCN
 from skeldistill.networks.ctrgcn import CTRGCN
+from skeldistill.networks.deeplstm import DeepLSTM
 from skeldistill.networks.efficientgcn import EfficientGCNB0, EfficientGCNB2, EfficientGCNB4
+from skeldistill.networks.livegcn import LiveGCN
 from skeldistill.networks.msg3d import MSG3D
 from skeldistill.networks.network import Network
 from skeldistill.networks.pegcn import PEGCN
+from skeldistill.networks.prgcn import PRGCN
+from skeldistill.networks.ragcn import RAGCN
+from skeldistill.networks.rank_pooling import RankPooling
 from skeldistill.networks.resgcn import PAResGCNB19, ResGCNB19
+from skeldistill.networks.restcn import ResTCN
 from skeldistill.networks.shiftgcn import ShiftGCN
 from skeldistill.networks.stgcn import STGCN, ST2sGCN, STsGCN
 from skeldistill.networks.stgcnpp import STGCNpp
@@ -34,6 +40,12 @@ SHELF: dict[str, type[Network]] = {
         STGCNpp,
         ASGCN,
         PEGCN,
+        DeepLSTM,
+        RankPooling,
+        ResTCN,
+        PRGCN,
+        RAGCN,
+        LiveGCN,
     )
 }
 
@@ -49,14 +61,20 @@ __all__ = [
     "CTRGCN",
     "MSG3D",
     "PEGCN",
+    "PRGCN",
+    "RAGCN",
     "SHELF",
     "STGCN",
+    "DeepLSTM",
     "EfficientGCNB0",
     "EfficientGCNB2",
     "EfficientGCNB4",
+    "LiveGCN",
     "Network",
     "PAResGCNB19",
+    "RankPooling",
     "ResGCNB19",
+    "ResTCN",
     "ST2sGCN",
     "STGCNpp",
     "STsGCN",

@@ -1,15 +1,23 @@
 """AS-GCN (Li et al., CVPR 2019): links of the body and links of the action, side by side."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 from skeldistill.layouts import Layout
 from skeldistill.networks import adjacency
-from skeldistill.networks.asgcn_layers import Block, Reconstruction
-from skeldistill.networks.asgcn_links import LinkEncoder, choose
+from skeldistill.networks.asgcn_layers import FUTURE, Block, Reconstruction
+from skeldistill.networks.asgcn_links import (
+    VARIANCE,
+    LinkDecoder,
+    LinkEncoder,
+    choose,
+    foretelling_loss,
+)
 from skeldistill.networks.blocks import initialise
 from skeldistill.networks.network import Network, renamed
 from skeldistill.prediction import Prediction, presence
@@ -29,8 +37,9 @@ class ASGCN(Network):
 
     In training links are drawn at random; in evaluation the likeliest are taken. The authors
     train the encoder before the rest, see `LinkLearner`, and leave it so; here the task trains it
-    further unless it is frozen. In training they also compute the second block twice and drop
-    the first result, which moves its running statistics twice; a momentum does the same here.
+    further unless it is frozen, and so does its own loss with `link_learning`. In training they
+    also compute the second block twice and drop the first result, which moves its running
+    statistics twice; a momentum does the same here.
 
     Args:
         layout: the joints and bones.
@@ -42,7 +51,14 @@ class ASGCN(Network):
         actional_weight: factor of the actional links (lambda of eq. 9).
         link_frames: frames, evenly chosen, by which links are found.
         reconstruction: have the head that foretells the frames after the clip (section 3.3), see
-            `forecast`. Clips must then have 257 to 320 frames, of which its strides leave five.
+            `forecast`. Clips must then have 257 to 320 frames, of which its strides leave five. In
+            training they are seen without their last ten frames, which the head must foretell, and
+            must have 267 to 330.
+        reconstruction_weight: of the mean squared error of these frames, of the first person only.
+        link_learning: have the encoder's own loss (`foretelling_loss`) beside the task's, with the
+            decoder that it needs. Its weight is 0.001, which makes the error of foretelling the
+            plain sum of squares; the authors have that loss alone for ten epochs, under Adam, to
+            which a factor means nothing.
     """
 
     temporal_stride = 4
@@ -62,14 +78,18 @@ class ASGCN(Network):
         actional_weight: float = 0.5,
         link_frames: int = 50,
         reconstruction: bool = False,
+        reconstruction_weight: float = 0.01,
+        link_learning: bool = False,
     ) -> None:
         super().__init__(layout, classes=classes, persons=persons, channels=channels, width=width)
         self.dropout, self.actional_weight = dropout, actional_weight
         self.link_frames, self.reconstruction = link_frames, reconstruction
-        if min(classes, persons, channels, link_frames) < 1 or not width > 0:
+        self.reconstruction_weight, self.link_learning = reconstruction_weight, link_learning
+        if link_frames < 1 + link_learning or not reconstruction_weight >= 0:
             raise ValueError(
-                "classes, persons, channels, link_frames and width must be positive, got "
-                f"{classes}, {persons}, {channels}, {link_frames} and {width}"
+                f"ASGCN needs link_frames of at least {1 + link_learning} and "
+                f"reconstruction_weight of at least 0, got {link_frames} and "
+                f"{reconstruction_weight}"
             )
         self.register_buffer("adjacency", torch.from_numpy(adjacency.spatial(layout, HOPS)))
         self.normalisation = nn.BatchNorm1d(layout.num_joints * channels)
@@ -100,10 +120,14 @@ class ASGCN(Network):
                 dropout=dropout,
             )
             self.frame_counts = self.head.frame_counts(self.temporal_stride)
+            self.foretold_frames = FUTURE
         initialise(self)
         self.links = LinkEncoder(
             layout.num_joints, link_frames * channels, hidden=narrowed(128, width)
         )
+        self.decoder: LinkDecoder | None = None
+        if link_learning:
+            self.decoder = LinkDecoder(layout.num_joints, channels, self.links.hidden, 0.5)
 
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
         """Recognise a batch of clips."""
@@ -128,13 +152,46 @@ class ASGCN(Network):
             present=presence(joints, x.shape[2]),
         )
 
+    def learn(
+        self,
+        joints: Float[Tensor, "n m t v c"],
+        labels: Int[Tensor, " n"],
+        judge: Callable[[Tensor], Tensor],
+    ) -> Prediction:
+        """Recognise a batch, with the losses of `reconstruction` and `link_learning`, if any."""
+        losses: list[tuple[str, Tensor]] = []
+        if self.head is None:
+            said = self(joints)
+        else:
+            self._check_with_future(joints.shape[2])
+            joints, future = joints.tensor_split([-FUTURE], dim=2)
+            said, foretold = self.forecast(joints)
+            error = functional.mse_loss(foretold[:, 0].to(future.dtype), future[:, 0])
+            losses.append(("reconstruction", self.reconstruction_weight * error))
+        if self.decoder is not None:
+            with torch.autocast(joints.device.type, enabled=False):
+                loss = foretelling_loss(self.links, self.decoder, self._motion(joints))
+            losses.append(("links", 2 * VARIANCE * loss))
+        return said._replace(losses=tuple(losses))
+
+    def _check_with_future(self, t: int) -> None:
+        if t - FUTURE not in self.frame_counts:
+            raise ValueError(
+                f"ASGCN with reconstruction needs {self.frame_counts[0] + FUTURE} to "
+                f"{self.frame_counts[-1] + FUTURE} frames in training, of which the last {FUTURE} "
+                f"are foretold, got {t}; sample or pad the clips to that"
+            )
+
+    def _motion(self, joints: Float[Tensor, "n m t v c"]) -> Float[Tensor, "b v f c"]:
+        """The frames by which the links of every person are found."""
+        chosen = torch.arange(self.link_frames, device=joints.device)
+        chosen = chosen * joints.shape[2] // self.link_frames
+        return joints.index_select(2, chosen).flatten(0, 1).transpose(1, 2)
+
     def actional_links(self, joints: Float[Tensor, "n m t v c"]) -> Float[Tensor, "b l v v"]:
         """The actional links of every person, one graph for each type."""
-        chosen_frames = torch.arange(self.link_frames, device=joints.device)
-        chosen_frames = chosen_frames * joints.shape[2] // self.link_frames
-        motion = joints.index_select(2, chosen_frames).flatten(0, 1).transpose(1, 2).flatten(2)
         with torch.autocast(joints.device.type, enabled=False):  # a choice allows no rough scores
-            scores = self.links(motion)
+            scores = self.links(self._motion(joints).flatten(2))
             uniform = torch.rand_like(scores) if self.training else None
             return self.links.pairs.graphs(choose(scores, uniform))
 
@@ -143,8 +200,7 @@ class ASGCN(Network):
     ) -> tuple[Prediction, Float[Tensor, "n m f v c"]]:
         """Recognise clips, and foretell the ten frames after them.
 
-        The authors add to the task's loss 0.01 times the mean squared error of these frames, of
-        the first person only; the clip is then all but the last ten frames.
+        How it learns to is said under `reconstruction`.
 
         Raises:
             ValueError: the network was made without ``reconstruction=True``.
@@ -177,6 +233,8 @@ class ASGCN(Network):
             modules[f"edge_importance.{i}"] = f"blocks.{i}.graph.importance"
         if self.head is not None:
             modules |= self.head.official_names("head")
+        if self.decoder is not None:
+            modules |= LinkDecoder.official_names("decoder", "decoder")
         return renamed(self.state_dict(), modules)
 
 

@@ -40,7 +40,9 @@ class Pairs(nn.Module):
     def __init__(self, joints: int) -> None:
         super().__init__()
         self.joints = joints
-        senders, receivers = (~torch.eye(joints, dtype=torch.bool)).nonzero().unbind(1)
+        senders = torch.arange(joints).repeat_interleave(joints - 1)
+        others = torch.arange(joints - 1).repeat(joints)
+        receivers = others + (others >= senders)  # nobody sends to itself
         self.register_buffer("senders", senders, persistent=False)
         self.register_buffer("receivers", receivers, persistent=False)
 
@@ -174,26 +176,29 @@ class LinkLearner(nn.Module):
         self, joints: Float[Tensor, "b v t c"], uniform: Float[Tensor, "b e k"] | None = None
     ) -> Float[Tensor, ""]:
         """The loss over some persons, a mean over joints; `uniform` as in `choose`, or drawn."""
-        scores = self.encoder(joints.flatten(2))
-        chosen = choose(scores, torch.rand_like(scores) if uniform is None else uniform)
-        error = self.decoder(joints, chosen) - joints[:, :, 1:]
-        likelihood = torch.log_softmax(scores, dim=2)
-        prior = torch.tensor(PRIOR, dtype=scores.dtype, device=scores.device).log()
-        straying = likelihood.exp() * (likelihood - prior)
-        return (error.square().sum() / (2 * VARIANCE) + straying.sum()) / joints[:, :, 0, 0].numel()
+        return foretelling_loss(self.encoder, self.decoder, joints, uniform)
 
     def official_names(self) -> dict[str, str]:
         """The names of the authors' AdjacencyLearn (limaosen0/AS-GCN)."""
         modules = LinkEncoder.official_names("encoder", "encoder")
-        for kind in range(TYPES):
-            modules[f"decoder.msg_fc1.{kind}"] = f"decoder.messages.{kind}.first"
-            modules[f"decoder.msg_fc2.{kind}"] = f"decoder.messages.{kind}.second"
-        for gate in GATES:
-            modules[f"decoder.hidden_{gate[0]}"] = f"decoder.heard.{gate}"
-            modules[f"decoder.input_{gate[0]}"] = f"decoder.seen.{gate}"
-        for i in range(3):
-            modules[f"decoder.out_fc{i + 1}"] = f"decoder.out.{3 * i}"
+        modules |= LinkDecoder.official_names("decoder", "decoder")
         return renamed(self.state_dict(), modules)
+
+
+def foretelling_loss(
+    encoder: LinkEncoder,
+    decoder: "LinkDecoder",
+    joints: Float[Tensor, "b v t c"],
+    uniform: Float[Tensor, "b e k"] | None = None,
+) -> Float[Tensor, ""]:
+    """How badly links foretell every frame, and how far they stray from `PRIOR`."""
+    scores = encoder(joints.flatten(2))
+    chosen = choose(scores, torch.rand_like(scores) if uniform is None else uniform)
+    error = decoder(joints, chosen) - joints[:, :, 1:]
+    likelihood = torch.log_softmax(scores, dim=2)
+    prior = torch.tensor(PRIOR, dtype=scores.dtype, device=scores.device).log()
+    straying = likelihood.exp() * (likelihood - prior)
+    return (error.square().sum() / (2 * VARIANCE) + straying.sum()) / joints[:, :, 0, 0].numel()
 
 
 class LinkDecoder(nn.Module):
@@ -227,6 +232,18 @@ class LinkDecoder(nn.Module):
             memory = self._remembered(frame, self._told(memory, chosen), memory)
             foretold.append(frame + self.out(memory))
         return torch.stack(foretold, dim=2)
+
+    @staticmethod
+    def official_names(official: str, own: str) -> dict[str, str]:
+        """The authors' names of its modules."""
+        names = {f"{official}.out_fc{i + 1}": f"{own}.out.{3 * i}" for i in range(3)}
+        for kind in range(TYPES):
+            names[f"{official}.msg_fc1.{kind}"] = f"{own}.messages.{kind}.first"
+            names[f"{official}.msg_fc2.{kind}"] = f"{own}.messages.{kind}.second"
+        for gate in GATES:
+            names[f"{official}.hidden_{gate[0]}"] = f"{own}.heard.{gate}"
+            names[f"{official}.input_{gate[0]}"] = f"{own}.seen.{gate}"
+        return names
 
     def _told(
         self, memory: Float[Tensor, "b v h"], chosen: Float[Tensor, "b e k"]

@@ -50,9 +50,9 @@ class Pointwise(nn.Conv2d):
 
     def forward(self, input: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s v"]:
         """Mix the channels of every joint."""
-        if self.stride[0] > 1:
-            return super().forward(input)
-        return pointwise(input, self.weight, self.bias)
+        # Not the convolution's own stride: from 8 channels, of 3 images, its backward pass
+        # writes beyond its memory on CPUs (PyTorch 2.13).
+        return pointwise(input[:, :, :: self.stride[0]], self.weight, self.bias)
 
 
 def pointwise(
@@ -63,10 +63,21 @@ def pointwise(
     For 1x1 convolutions of few images PyTorch then takes a slow path. Which axes are images and
     which are pixels makes no difference here, so that frames may be the images.
     """
+    if torch.compiler.is_compiling():  # an export should work for any number of clips
+        return functional.conv2d(x, weight, bias)
     b, c, t, v = x.shape
     frames = x.permute(0, 2, 3, 1).reshape(t, b * v, 1, c).permute(0, 3, 1, 2)
     mixed = functional.conv2d(frames, weight, bias)
     return mixed.permute(0, 2, 3, 1).reshape(b, t, v, -1).permute(0, 3, 1, 2)
+
+
+def normalised(
+    x: Float[Tensor, "b c t v"], normalisation: nn.BatchNorm1d
+) -> Float[Tensor, "b c t v"]:
+    """Every channel of every joint on its own, by a batch norm over (v c)."""
+    b, c, t, v = x.shape
+    y = normalisation(x.permute(0, 2, 3, 1).reshape(b * t, v * c))
+    return y.view(b, t, v, c).permute(0, 3, 1, 2)
 
 
 def weights(layers: nn.ModuleList) -> list[Tensor]:

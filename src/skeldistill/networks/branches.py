@@ -1,6 +1,8 @@
 """The three branches that ResGCN and EfficientGCN are shown: joints, velocities and bones."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ from torch.nn import functional
 
 from skeldistill.layouts import Layout
 from skeldistill.networks.network import Network
+from skeldistill.networks.through_time import EachFrame, InTurn, Path, Window
 from skeldistill.prediction import Prediction, presence
 
 BRANCHES = ("joint", "velocity", "bone")
@@ -109,14 +112,40 @@ class Branches(nn.Module):
 
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Float[Tensor, "n i d t v m"]:
         """All branches, in the authors' order of axes."""
-        x, score = joints.tensor_split([self.coordinates], dim=-1)
-        branches = [
-            [x, x - x[..., self.centre, None, :], score],
-            [*velocities(x), score],
-            [*bones(x, self.parents), score],
-        ]
-        laid = torch.stack([torch.cat(branch, dim=-1) for branch in branches])
+        laid = torch.stack([self.joint(joints), self.velocity(joints), self.bone(joints)])
         return laid.permute(1, 0, 5, 3, 4, 2)
+
+    def joint(self, joints: Float[Tensor, "n m t v c"]) -> Float[Tensor, "n m t v d"]:
+        """Where each joint is, and where from the centre."""
+        x, score = joints.tensor_split([self.coordinates], dim=-1)
+        return torch.cat([x, x - x[..., self.centre, None, :], score], dim=-1)
+
+    def velocity(self, joints: Float[Tensor, "n m t v c"]) -> Float[Tensor, "n m t v d"]:
+        """How each joint moves."""
+        x, score = joints.tensor_split([self.coordinates], dim=-1)
+        return torch.cat([*velocities(x), score], dim=-1)
+
+    def bone(self, joints: Float[Tensor, "n m t v c"]) -> Float[Tensor, "n m t v d"]:
+        """Each joint seen from its parent."""
+        x, score = joints.tensor_split([self.coordinates], dim=-1)
+        return torch.cat([*bones(x, self.parents), score], dim=-1)
+
+    def through_time(self) -> tuple[Path, Path, Path]:
+        """The three branches of a map of joints, frame by frame."""
+        # The last two frames of a clip have no velocity; a channel of ones says where it ends.
+        velocity = Window(partial(_on_map, self._ahead), before=0, after=2)
+        return (
+            EachFrame(partial(_on_map, self.joint)),
+            InTurn(EachFrame(_marked), velocity),
+            EachFrame(partial(_on_map, self.bone)),
+        )
+
+    def _ahead(self, marked: Float[Tensor, "n m t v c"]) -> Float[Tensor, "n m s v d"]:
+        """The velocities of all frames but the last two, which are only looked at."""
+        joints, exists = marked.tensor_split([-1], dim=-1)
+        moving = joints[..., : self.coordinates]
+        one, two = (both[:, :, :-2] * exists[:, :, 2:] for both in velocities(moving))
+        return torch.cat([one, two, joints[:, :, :-2, :, self.coordinates :]], dim=-1)
 
 
 def velocities(
@@ -167,6 +196,19 @@ def initialise(network: nn.Module, classifier: nn.Linear) -> None:
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     nn.init.normal_(classifier.weight, 0.0, 0.001)
+
+
+def _on_map(
+    function: Callable[[Float[Tensor, "b 1 t v c"]], Float[Tensor, "b 1 s v d"]],
+    x: Float[Tensor, "b c t v"],
+) -> Float[Tensor, "b d s v"]:
+    """A function of joints for a map."""
+    return function(x.permute(0, 2, 3, 1)[:, None]).flatten(0, 1).permute(0, 3, 1, 2)
+
+
+def _marked(x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d t v"]:
+    """A channel of ones behind the others."""
+    return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
 
 
 def _folded(branch: Float[Tensor, "n c t v m"]) -> Float[Tensor, "b c t v"]:

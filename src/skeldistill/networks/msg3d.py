@@ -107,7 +107,8 @@ class MSG3D(Network):
         """The names of kenziyuliu/MS-G3D; with `pyskl`, those of PYSKL and mmaction2."""
         prefix, learned = ("backbone.", "PA") if self.pyskl else ("", "A_res")
         modules = {f"{prefix}data_bn": "normalisation", f"{prefix}A": "bones"}
-        modules["cls_head.fc_cls" if self.pyskl else "fc"] = "classifier"
+        heads = ("cls_head.fc_cls", "cls_head.fc") if self.pyskl else ("fc",)
+        modules |= dict.fromkeys(heads, "classifier")
         for i in range(len(STAGES)):
             own, spatial = f"stages.{i}", f"{prefix}sgcn{i + 1}"
             graphs = {f"{spatial}.0": f"{own}.graph"}

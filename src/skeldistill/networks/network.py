@@ -1,13 +1,14 @@
 """The contract of a network: joints in, Prediction out."""
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from skeldistill.layouts import Layout
+from skeldistill.networks.through_time import Path
 from skeldistill.prediction import Prediction
 
 
@@ -24,6 +25,12 @@ class Network(nn.Module):
     width: factor of the network's own channels. frame_counts: how many frames clips may have; any
     number unless a network says otherwise.
     lowest_feature: below which ``Prediction.features`` never are (0 after a ReLU).
+    keeps_joints: whether the last axis of the features is the layout's joints; networks that mix
+    all joints at once have one vertex there, and losses that compare joints refuse them.
+    foretold_frames: the last frames of a training clip that the network does not see (in `learn`)
+    but must foretell; a teacher is not shown them either.
+    closed_form_passes: 0 for networks that learn by gradients; others are fitted by
+    `fit_closed_form`, which is shown the training clips so many times.
     """
 
     layout: Layout
@@ -35,6 +42,9 @@ class Network(nn.Module):
     classifier: nn.Module
     frame_counts: range = range(1, 2**31)
     lowest_feature: float = 0.0
+    keeps_joints: bool = True
+    foretold_frames: int = 0
+    closed_form_passes: int = 0
 
     def __init__(
         self, layout: Layout, *, classes: int, persons: int, channels: int, width: float = 1.0
@@ -52,12 +62,53 @@ class Network(nn.Module):
         """Recognise a batch of clips."""
         raise AssertionError("every network defines forward")
 
+    def through_time(self) -> Path:
+        """How the joints' map ``(b, c, t, v)`` passes the network, to run frame by frame.
+
+        A network that has it scores by `classifier` the mean of its last map over frames, joints
+        and persons (see `skeldistill.networks.through_time`).
+
+        Raises:
+            ValueError: the network looks at whole clips.
+        """
+        raise ValueError(
+            f"{type(self).__name__} looks at whole clips (no through_time), so it cannot run frame "
+            "by frame; call it on windows of frames, or take a network that can, such as STGCN"
+        )
+
+    def learn(
+        self,
+        joints: Float[Tensor, "n m t v c"],
+        labels: Int[Tensor, " n"],
+        judge: Callable[[Tensor], Tensor],
+    ) -> Prediction:
+        """Recognise a batch in a step of training, and say what the network adds to the task loss.
+
+        A network with losses of its own fills ``Prediction.losses`` here; others are just called.
+
+        Args:
+            joints: of the clips.
+            labels: their actions.
+            judge: the task loss of whatever scores ``(n, k)`` of these clips.
+        """
+        return self(joints)
+
+    def fit_closed_form(
+        self, batches: Iterable[tuple[Float[Tensor, "_ m t v c"], Int[Tensor, " _"]]]
+    ) -> None:
+        """Fit the weights to clips and their labels, instead of training by gradients."""
+        raise AssertionError(f"{type(self).__name__} learns by gradients")
+
     def official_names(self) -> dict[str, str]:
         """The authors' name of every tensor -> its name here; several codebases may stand in one.
 
         `renamed` makes it from the modules' names.
         """
         return {name: name for name in self.state_dict()}
+
+    def inherited(self, source: "Network") -> dict[str, Tensor]:
+        """What another network's state has for this one to start from, by the names here."""
+        return source.state_dict()
 
     def options(self) -> dict[str, Any]:
         """The arguments it was made with, but for the layout."""

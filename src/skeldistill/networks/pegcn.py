@@ -1,5 +1,7 @@
 """PE-GCN (Yu, Yoon and Jeon, 2020): predictive encoding, against noisy skeletons."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -25,7 +27,9 @@ class PEGCN(Network):
     of a batch, so that a prediction depends on the clips before it. Here it runs along the
     persons of a clip, unless `across_batch` asks for the authors' way.
 
-    Trained on clean clips alone it is a backbone with a GRU; `training_losses` are the authors'.
+    It is trained as by its authors, on every clip and the same clip with noise; what it then says
+    is of the noisy one. To the task loss of that, it adds those of the encoder alone on the clean
+    and on the noisy clip, and 0.1 times the `coding_loss`.
 
     Args:
         layout: the joints and bones.
@@ -35,6 +39,9 @@ class PEGCN(Network):
         backbone: "AGCN" (the authors') or "STGCN".
         width: factor of the backbone's channels.
         across_batch: the GRU runs along the clips of the batch, each person place on its own.
+        noisy_joints: of a clip are at most replaced by noise in training, see `with_noisy_joints`;
+            with 0 there is no noise and no loss of its own.
+        coding_weight: of the `coding_loss`.
     """
 
     def __init__(
@@ -47,9 +54,17 @@ class PEGCN(Network):
         backbone: str = "AGCN",
         width: float = 1.0,
         across_batch: bool = False,
+        noisy_joints: int = 5,
+        coding_weight: float = 0.1,
     ) -> None:
         super().__init__(layout, classes=classes, persons=persons, channels=channels, width=width)
         self.backbone, self.across_batch = backbone, across_batch
+        if not 0 <= noisy_joints <= layout.num_joints or not coding_weight >= 0:
+            raise ValueError(
+                f"PEGCN needs noisy_joints from 0 to {layout.num_joints} and coding_weight of at "
+                f"least 0, got {noisy_joints} and {coding_weight}"
+            )
+        self.noisy_joints, self.coding_weight = noisy_joints, coding_weight
         part = pick("backbone", BACKBONES, backbone)
         self.encoder = part(
             layout, classes=classes, persons=persons, channels=channels, width=width
@@ -81,27 +96,36 @@ class PEGCN(Network):
         """The scores of clips from the features of their persons."""
         return self.classifier(persons.mean(dim=1))
 
-    def training_losses(
+    def learn(
+        self,
+        joints: Float[Tensor, "n m t v c"],
+        labels: Int[Tensor, " n"],
+        judge: Callable[[Tensor], Tensor],
+    ) -> Prediction:
+        """Recognise clips with noise, and be judged on what the same clips are without it, too."""
+        self.check(joints)
+        if self.noisy_joints == 0:
+            return self(joints)
+        return self.denoise(joints, with_noisy_joints(joints, None, self.noisy_joints), judge)
+
+    def denoise(
         self,
         clean: Float[Tensor, "n m t v c"],
         noisy: Float[Tensor, "n m t v c"],
-        labels: Int[Tensor, " n"],
-    ) -> dict[str, Float[Tensor, ""]]:
-        """The authors' losses, to be added up, of clips and the same clips with noise.
-
-        Three task losses (on what is predicted from the noisy clips, on the clean clips and on the
-        noisy ones) and 0.1 times the `coding_loss`.
-        """
-        self.check(clean)
-        self.check(noisy)
+        judge: Callable[[Tensor], Tensor],
+    ) -> Prediction:
+        """Recognise clips with noise that are known without it, with the authors' losses."""
         encoded, degraded = self.encoder(clean), self.encoder(noisy)
         predicted = self.predict(pooled(degraded))
-        return {
-            "predicted": functional.cross_entropy(self.score(predicted), labels),
-            "clean": functional.cross_entropy(encoded.logits, labels),
-            "noisy": functional.cross_entropy(degraded.logits, labels),
-            "coding": 0.1 * coding_loss(predicted, pooled(encoded)),
-        }
+        coding = self.coding_weight * coding_loss(predicted, pooled(encoded))
+        return degraded._replace(
+            logits=self.score(predicted),
+            losses=(
+                ("clean", judge(encoded.logits)),
+                ("noisy", judge(degraded.logits)),
+                ("coding", coding),
+            ),
+        )
 
     def official_names(self) -> dict[str, str]:
         """The names of andreYoo/PeGCNs: of its two files, and of its two objects.
@@ -138,13 +162,13 @@ def coding_loss(
 
 
 def with_noisy_joints(
-    joints: Float[Tensor, "n m t v c"], generator: torch.Generator, most: int = 5
+    joints: Float[Tensor, "n m t v c"], generator: torch.Generator | None, most: int = 5
 ) -> Float[Tensor, "n m t v c"]:
     """Clips in which some joints are anywhere: the noise that the authors train against.
 
     In each clip, 1 to `most` joints, the same in all its frames and persons; each of their
     coordinates is drawn from the range of that coordinate over the person's joints in that frame.
-    Absent persons stay absent.
+    Absent persons stay absent. Without a generator chance is PyTorch's own, as that of dropout.
 
     Raises:
         ValueError: `most` is below 1 or above the number of joints.

@@ -1,5 +1,6 @@
 """ResGCN-B19 and PA-ResGCN-B19 (Song, Zhang, Shan and Wang, ACM MM 2020)."""
 
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch.nn import functional
 
 from skeldistill.layouts import PARTS, Layout
 from skeldistill.networks.adjacency import distance
-from skeldistill.networks.blocks import GraphConvolution
+from skeldistill.networks.blocks import GraphConvolution, Pointwise
 from skeldistill.networks.branches import (
     BRANCHES,
     Branches,
@@ -19,7 +20,15 @@ from skeldistill.networks.branches import (
     initialise,
     narrowed,
 )
-from skeldistill.networks.network import renamed
+from skeldistill.networks.network import Network, renamed
+from skeldistill.networks.through_time import (
+    EachFrame,
+    InTurn,
+    Path,
+    Together,
+    path,
+    residual,
+)
 
 BRANCH = (64, 64, 32)
 """Channels of the modules of each branch."""
@@ -113,6 +122,17 @@ class ResGCNB19(ThreeBranchNetwork):
         ]
         return self.joined(torch.cat(ends, dim=1), self.adjacency)
 
+    def through_time(self) -> Path:
+        """Each branch through its own modules, then all of them together."""
+        ends = [
+            InTurn(branch, path(normalisation), _in_turn(modules, self.adjacency))
+            for branch, normalisation, modules in zip(
+                self.branches.through_time(), self.normalisations, self.apart, strict=True
+            )
+        ]
+        beside = Together(*ends, combine=partial(torch.cat, dim=1))
+        return InTurn(beside, _in_turn(self.joined, self.adjacency))
+
     def official_names(self) -> dict[str, str]:
         """The names of ResGCNv1."""
         modules = {"A": "adjacency", "fcn": "classifier"}
@@ -136,6 +156,10 @@ class PAResGCNB19(ResGCNB19):
     """
 
     attention = True
+
+    def through_time(self) -> Path:
+        """ValueError: how much a body part matters is decided by all frames."""
+        return Network.through_time(self)
 
 
 class Module(nn.Module):
@@ -165,7 +189,7 @@ class Module(nn.Module):
             self.residual = nn.Identity()
         elif residual:
             self.residual = nn.Sequential(
-                nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), nn.BatchNorm2d(channels_out)
+                Pointwise(channels_in, channels_out, stride), nn.BatchNorm2d(channels_out)
             )
         self.attention = PartAttention(channels_out, parts_of(layout)) if attention else None
 
@@ -173,11 +197,22 @@ class Module(nn.Module):
         self, x: Float[Tensor, "b c t v"], adjacency: Float[Tensor, "4 v v"]
     ) -> Float[Tensor, "b d s v"]:
         """One module; a stride of 2 halves the frames."""
-        used = adjacency[:3] * self.importance[:3]
-        y = functional.relu(self.graph_normalisation(self.graph(x, used)))
-        y = self.temporal_normalisation(self.temporal(y))
+        y = self.temporal_normalisation(self.temporal(self.over_joints(x, adjacency)))
         y = functional.relu(y if self.residual is None else y + self.residual(x))
         return y if self.attention is None else self.attention(y)
+
+    def over_joints(
+        self, x: Float[Tensor, "b c t v"], adjacency: Float[Tensor, "4 v v"]
+    ) -> Float[Tensor, "b d t v"]:
+        """The part that treats every frame alone."""
+        used = adjacency[:3] * self.importance[:3]
+        return functional.relu(self.graph_normalisation(self.graph(x, used)))
+
+    def through_time(self, adjacency: Float[Tensor, "4 v v"]) -> Path:
+        """The module, frame by frame; without attention, which looks at whole clips."""
+        over_joints = EachFrame(partial(self.over_joints, adjacency=adjacency))
+        over_time = InTurn(over_joints, path(self.temporal), path(self.temporal_normalisation))
+        return residual(over_time, self.residual)
 
 
 class PartAttention(nn.Module):
@@ -213,6 +248,11 @@ def parts_of(layout: Layout) -> Int[np.ndarray, " v"]:
     """
     members = layout.part_members[[PARTS.index(part) for part in PART_ORDER]]
     return np.where(members.any(axis=0), members.argmax(axis=0), PART_ORDER.index("head"))
+
+
+def _in_turn(modules: nn.Module, adjacency: Float[Tensor, "4 v v"]) -> Path:
+    chain = (module for module in modules.children() if isinstance(module, Module))
+    return InTurn(*(module.through_time(adjacency) for module in chain))
 
 
 def _module_names(official: str, own: str) -> dict[str, str]:

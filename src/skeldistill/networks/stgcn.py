@@ -1,5 +1,6 @@
 """ST-GCN (Yan, Xiong and Lin, AAAI 2018) and the two compact forms of SKD's Table II."""
 
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -9,8 +10,9 @@ from torch.nn import functional
 
 from skeldistill.layouts import Layout
 from skeldistill.networks.adjacency import partitioned
-from skeldistill.networks.blocks import Dropout, GraphConvolution, initialise
+from skeldistill.networks.blocks import Dropout, GraphConvolution, Pointwise, initialise, normalised
 from skeldistill.networks.network import Network, renamed
+from skeldistill.networks.through_time import EachFrame, InTurn, Path, path, residual
 from skeldistill.prediction import Prediction, presence
 
 BLOCKS = ((64, 1),) * 4 + ((128, 2),) + ((128, 1),) * 2 + ((256, 2),) + ((256, 1),) * 2
@@ -20,8 +22,9 @@ BLOCKS = ((64, 1),) * 4 + ((128, 2),) + ((128, 1),) * 2 + ((256, 2),) + ((256, 1
 class STGCN(Network):
     """ST-GCN: ten blocks of graph convolution over joints and convolution over nine frames.
 
-    Equal to the authors' network, whose weights it loads. Pooling is theirs: the mean over frames
-    and joints, then over persons, padded frames and absent persons included.
+    Equal to the authors' network, whose weights it loads, and PYSKL's and mmaction2's (partition
+    "spatial"). Pooling is theirs: the mean over frames and joints, then over persons, padded frames
+    and absent persons included.
 
     Args:
         layout: the joints and bones.
@@ -85,9 +88,8 @@ class STGCN(Network):
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
         """Recognise a batch of clips."""
         self.check(joints)
-        n, m, t, v, c = joints.shape
-        x = self.normalisation(joints.reshape(n * m * t, v * c))
-        x = x.view(n * m, t, v, c).permute(0, 3, 1, 2)
+        n, m = joints.shape[:2]
+        x = normalised(joints.flatten(0, 1).permute(0, 3, 1, 2), self.normalisation)
         for block in self.blocks:
             x = block(x, self.adjacency)
         pooled = x.mean(dim=(2, 3)).view(n, m, -1).mean(dim=1)
@@ -97,9 +99,22 @@ class STGCN(Network):
             present=presence(joints, x.shape[2]),
         )
 
+    def through_time(self) -> Path:
+        """Normalisation, then block after block."""
+        entry = EachFrame(partial(normalised, normalisation=self.normalisation))
+        blocks = (block for block in self.blocks if isinstance(block, Block))
+        return InTurn(entry, *(block.through_time(self.adjacency) for block in blocks))
+
     def official_names(self) -> dict[str, str]:
-        """The names of yysijie/st-gcn."""
-        modules = {"A": "adjacency", "data_bn": "normalisation", "fcn": "classifier"}
+        """The names of yysijie/st-gcn, and those of PYSKL and mmaction2."""
+        modules = {
+            "A": "adjacency",
+            "data_bn": "normalisation",
+            "fcn": "classifier",
+            "backbone.data_bn": "normalisation",
+            "cls_head.fc_cls": "classifier",
+            "cls_head.fc": "classifier",
+        }
         for i in range(len(self.blocks)):
             official, own = f"st_gcn_networks.{i}", f"blocks.{i}"
             modules |= {
@@ -109,6 +124,17 @@ class STGCN(Network):
                 f"{official}.tcn.2": f"{own}.temporal",
                 f"{official}.tcn.3": f"{own}.temporal_normalisation",
                 f"{official}.residual": f"{own}.residual",
+            }
+            official = f"backbone.gcn.{i}"
+            modules |= {
+                f"{official}.gcn.A": "adjacency",  # the same graph in every block
+                f"{official}.gcn.PA": f"{own}.importance",
+                f"{official}.gcn.conv": f"{own}.graph.convolution",
+                f"{official}.gcn.bn": f"{own}.graph_normalisation",
+                f"{official}.tcn.conv": f"{own}.temporal",
+                f"{official}.tcn.bn": f"{own}.temporal_normalisation",
+                f"{official}.residual.conv": f"{own}.residual.0",
+                f"{official}.residual.bn": f"{own}.residual.1",
             }
         return renamed(self.state_dict(), modules)
 
@@ -152,15 +178,27 @@ class Block(nn.Module):
             self.residual = nn.Identity()
         elif residual:
             self.residual = nn.Sequential(
-                nn.Conv2d(channels_in, channels_out, 1, (stride, 1)), nn.BatchNorm2d(channels_out)
+                Pointwise(channels_in, channels_out, stride), nn.BatchNorm2d(channels_out)
             )
 
     def forward(
         self, x: Float[Tensor, "b c t v"], adjacency: Float[Tensor, "k v v"]
     ) -> Float[Tensor, "b d s v"]:
         """One block; a stride of 2 halves the frames."""
+        y = self.temporal(self.over_joints(x, adjacency))
+        y = self.dropout(self.temporal_normalisation(y))
+        return functional.relu(y if self.residual is None else y + self.residual(x))
+
+    def over_joints(
+        self, x: Float[Tensor, "b c t v"], adjacency: Float[Tensor, "k v v"]
+    ) -> Float[Tensor, "b d t v"]:
+        """The part that treats every frame alone."""
         if self.importance is not None:
             adjacency = adjacency * self.importance
-        y = functional.relu(self.graph_normalisation(self.graph(x, adjacency)))
-        y = self.dropout(self.temporal_normalisation(self.temporal(y)))
-        return functional.relu(y if self.residual is None else y + self.residual(x))
+        return functional.relu(self.graph_normalisation(self.graph(x, adjacency)))
+
+    def through_time(self, adjacency: Float[Tensor, "k v v"]) -> Path:
+        """The block, frame by frame."""
+        over_joints = EachFrame(partial(self.over_joints, adjacency=adjacency))
+        over_time = InTurn(over_joints, path(self.temporal), path(self.temporal_normalisation))
+        return residual(over_time, self.residual)

@@ -1,6 +1,7 @@
 """ST-GCN++ (Duan, Wang, Chen and Lin, ACM Multimedia 2022), the simple strong network of PYSKL."""
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -9,8 +10,16 @@ from torch.nn import functional
 
 from skeldistill.layouts import Layout
 from skeldistill.networks.adjacency import directed
-from skeldistill.networks.blocks import GraphConvolution, Pointwise
+from skeldistill.networks.blocks import GraphConvolution, Pointwise, normalised
 from skeldistill.networks.network import Network, renamed
+from skeldistill.networks.through_time import (
+    EachFrame,
+    InTurn,
+    Path,
+    Together,
+    path,
+    residual,
+)
 from skeldistill.prediction import Prediction, presence
 
 BLOCKS = ((64, 1),) * 4 + ((128, 2),) + ((128, 1),) * 2 + ((256, 2),) + ((256, 1),) * 2
@@ -65,9 +74,8 @@ class STGCNpp(Network):
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
         """Recognise a batch of clips."""
         self.check(joints)
-        n, m, t, v, c = joints.shape
-        x = self.normalisation(joints.reshape(n * m * t, v * c))
-        x = x.view(n * m, t, v, c).permute(0, 3, 1, 2)
+        n, m = joints.shape[:2]
+        x = normalised(joints.flatten(0, 1).permute(0, 3, 1, 2), self.normalisation)
         for block in self.blocks:
             x = block(x)
         pooled = x.mean(dim=(2, 3)).view(n, m, -1).mean(dim=1)
@@ -76,6 +84,11 @@ class STGCNpp(Network):
             features=x.unflatten(0, (n, m)),
             present=presence(joints, x.shape[2]),
         )
+
+    def through_time(self) -> Path:
+        """Normalisation, then block after block."""
+        entry = EachFrame(partial(normalised, normalisation=self.normalisation))
+        return InTurn(entry, *(path(block) for block in self.blocks))
 
     def official_names(self) -> dict[str, str]:
         """The names of PYSKL, and mmaction2's of the last layer."""
@@ -129,10 +142,20 @@ class Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s v"]:
         """One block; a stride of 2 halves the frames."""
-        y = self.graph_normalisation(self.graph(x, self.learned))
-        y = functional.relu(y + self.graph_residual(x))
-        y = self.temporal_normalisation(self.temporal(y))
+        y = self.temporal_normalisation(self.temporal(self.over_joints(x)))
         return functional.relu(y if self.residual is None else y + self.residual(x))
+
+    def over_joints(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d t v"]:
+        """The part that treats every frame alone."""
+        y = self.graph_normalisation(self.graph(x, self.learned))
+        return functional.relu(y + self.graph_residual(x))
+
+    def through_time(self) -> Path:
+        """The block, frame by frame."""
+        over_time = InTurn(
+            EachFrame(self.over_joints), path(self.temporal), path(self.temporal_normalisation)
+        )
+        return residual(over_time, self.residual)
 
 
 class MultiScaleConvolution(nn.Module):
@@ -161,6 +184,12 @@ class MultiScaleConvolution(nn.Module):
     def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b c s v"]:
         """All kinds, side by side on the channels, then mixed."""
         return self.transform(torch.cat([branch(x) for branch in self.branches], dim=1))
+
+    def through_time(self) -> Path:
+        """All kinds, frame by frame."""
+        branches = (path(branch) for branch in self.branches)
+        beside = Together(*branches, combine=partial(torch.cat, dim=1))
+        return InTurn(beside, path(self.transform))
 
 
 def with_tips_on_hands(layout: Layout) -> Layout:

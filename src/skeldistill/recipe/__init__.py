@@ -4,7 +4,7 @@ A recipe names data, networks, training and the methods to compare. What it leav
 its family (`strong` or `paper`); the resolved recipe states everything and is a recipe itself.
 """
 
-from skeldistill.recipe.reading import expanded, load, parse
+from skeldistill.recipe.reading import changed, expanded, load, parse
 from skeldistill.recipe.ready_made import DEFAULT_METHODS, FAMILIES, METHODS
 from skeldistill.recipe.recipe import Recipe
 from skeldistill.recipe.sections import (
@@ -33,6 +33,7 @@ __all__ = [
     "Section",
     "Training",
     "View",
+    "changed",
     "expanded",
     "load",
     "parse",

@@ -24,7 +24,7 @@ def load(path: Path, changes: Sequence[str] = ()) -> Recipe:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     for change in changes:
-        data = _changed(data, change)
+        data = changed(data, change)
     return parse(data, where=str(path))
 
 
@@ -46,8 +46,12 @@ def expanded(source: str) -> str:
     return os.path.expandvars(str(Path(source).expanduser()))
 
 
-def _changed(data: Any, change: str) -> Any:
-    """A copy of `data` with one `a.b=c` applied."""
+def changed(data: Any, change: str) -> Any:
+    """A copy of a recipe's plain containers with one `a.b=c` applied, as `--set` takes it.
+
+    Raises:
+        ValueError: it is written otherwise, or names no place in a list.
+    """
     path, equals, text = change.partition("=")
     if not equals or not path:
         raise ValueError(f"--set {change}: write it as section.key=value")

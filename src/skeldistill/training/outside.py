@@ -16,8 +16,9 @@ from skeldistill.distillation.part_matrix import part_weights
 from skeldistill.files import whole
 from skeldistill.recipe import Sampling
 from skeldistill.training.evaluate import Said, evaluate
+from skeldistill.training.fusion import softmax
 from skeldistill.training.perform import teacher_examples
-from skeldistill.training.task import NETWORK, Task
+from skeldistill.training.task import NETWORK, SAID, Task, said_in
 
 
 def evaluate_store(
@@ -54,10 +55,34 @@ def evaluate_store(
     return evaluate(network, Examples(clips=clips, student=side)), classes
 
 
+def evaluate_run(
+    path: Path, store_path: Path | None = None, split: str | None = None
+) -> tuple[Said, tuple[str, ...]]:
+    """What a network says of a store's clips; without one, of those that its own run evaluated.
+
+    Args:
+        path: a finished task's folder, or a saved network.
+        store_path: see `evaluate_store`.
+        split: of the store.
+
+    Raises:
+        ValueError: without a store, anything but a finished task's folder; with one, as
+            `evaluate_store`.
+    """
+    if store_path is not None:
+        return evaluate_store(path / NETWORK if path.is_dir() else path, store_path, split)
+    if not (path / SAID).is_file():
+        raise ValueError(
+            f"{path} is not the folder of a finished run (such as fold0/SKD/seed0); give one, or a "
+            "store to evaluate networks on"
+        )
+    _, about = checkpoint.load(path / NETWORK)
+    return said_in(path), tuple(about["classes"])
+
+
 def write_predictions(said: Said, classes: tuple[str, ...], path: Path) -> None:
     """Every clip with its action, what was said, and how surely, as CSV."""
-    shifted = np.exp(said.logits - said.logits.max(axis=1, keepdims=True))
-    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+    probabilities = softmax(said.logits)
 
     def name(label: int) -> str:
         return classes[label] if classes else str(label)

@@ -14,12 +14,14 @@ from skeldistill.data.store import Store
 from skeldistill.data.views import derived, open_views
 from skeldistill.distillation.distill import Distiller
 from skeldistill.distillation.knowledge import share_knowledge
+from skeldistill.distillation.reviser import Reviser, pointwise_weights
 from skeldistill.files import whole, write_text
 from skeldistill.losses.loss import Loss, LossContext
 from skeldistill.networks.network import Network
 from skeldistill.recipe import LossTerm, Method, Recipe, Training
 from skeldistill.shelf import build
 from skeldistill.training import state
+from skeldistill.training.closed_form import fit_closed_form
 from skeldistill.training.evaluate import Said, evaluate
 from skeldistill.training.task import MEASURED, NETWORK, SAID, Task, network_part
 from skeldistill.training.train import Progress, fit
@@ -33,11 +35,14 @@ def check(task: Task) -> None:
     examples, _ = _examples(task, method, *views)
     with torch.device("meta"):
         student = make_network(recipe, method, examples.student)
+        _try(student, examples.student)
         _task_loss(recipe.training_of(task.method), student)
         if method.losses:
             taught_by = recipe.methods[method.teacher]
             assert examples.teacher is not None
-            _losses(method, student, make_network(recipe, taught_by, examples.teacher))
+            teacher = make_network(recipe, taught_by, examples.teacher)
+            _try(teacher, examples.teacher)
+            _losses(method, student, teacher)
 
 
 def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> None:
@@ -66,15 +71,18 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
         )
     training = recipe.training_of(task.method)
     distiller = Distiller(student, _task_loss(training, student), teacher, terms)
-    history = fit(
-        distiller,
-        examples,
-        training,
-        seed=task.seed,
-        folder=task.folder,
-        revise=method.gradient_revision,
-        watch=watch,
-    )
+    if student.closed_form_passes:
+        history = fit_closed_form(distiller, examples, training, seed=task.seed, watch=watch)
+    else:
+        history = fit(
+            distiller,
+            examples,
+            training,
+            seed=task.seed,
+            folder=task.folder,
+            reviser=_reviser(method, student),
+            watch=watch,
+        )
     said = evaluate(student, tested, device=next(student.parameters()).device)
     _keep(task, student.cpu(), said, tested.student)
     measured = {
@@ -101,6 +109,12 @@ def make_network(recipe: Recipe, method: Method, side: Side) -> Network:
         **part.options,
     }
     return build("network", networks.find(part.name), options, side.layout)
+
+
+def _try(network: Network, side: Side) -> None:
+    """Refuse clips of a size that the network does not take, such as another number of frames."""
+    shape = (side.sampling.persons, side.sampling.frames, side.layout.num_joints, side.channels)
+    network.check(torch.zeros(1, *shape))
 
 
 def number_of_classes(store: Store) -> int:
@@ -164,12 +178,24 @@ def _losses(
 ) -> dict[str, tuple[LossTerm, Loss]]:
     if teacher is None:
         return {}
+    if student.closed_form_passes:
+        raise ValueError(
+            f"{type(student).__name__} is fitted to labels alone, in closed form, and cannot be "
+            f"taught {', '.join(term.name for term in method.losses)}; take the losses away, or "
+            "another student"
+        )
+    networks_by_side = {"student": student, "teacher": teacher}
     context = LossContext(
         student_layout=student.layout,
         teacher_layout=teacher.layout,
         student_channels=student.feature_channels,
         teacher_channels=teacher.feature_channels,
         classes=student.classes,
+        without_joints={
+            side: type(network).__name__
+            for side, network in networks_by_side.items()
+            if not network.keeps_joints
+        },
     )
     return {
         term.name: (term, build("loss", losses.find(term.name), term.options, context))
@@ -188,6 +214,12 @@ def _task_loss(training: Training, student: Network) -> Loss:
     if training.task_loss == "binary":
         return losses.find("BinaryTask")(context)
     return losses.find("SoftmaxTask")(context, label_smoothing=training.label_smoothing)
+
+
+def _reviser(method: Method, student: Network) -> Reviser | None:
+    if not method.gradient_revision:
+        return None
+    return Reviser(pointwise_weights(student) if method.gradient_revision == "quick" else None)
 
 
 def _start_from(student: Network, method: Method, task: Task) -> tuple[str, ...]:
@@ -221,6 +253,8 @@ def _keep(task: Task, student: Network, said: Said, side: Side) -> None:
         about={
             "classes": list(side.store.classes),
             "units": side.store.units,
+            "coordinates": side.store.channels,
+            "clip_frames": int(np.median(side.store.num_frames)),
             "sampling": side.sampling.model_dump(mode="json"),
             "method": task.method,
             "recipe": recipe.model_dump(mode="json"),

@@ -29,7 +29,7 @@ class Task:
     @property
     def folder(self) -> Path:
         """The task's own folder."""
-        return self.root / f"fold{self.fold}" / _safe(self.method) / f"seed{self.seed}"
+        return self.root / f"fold{self.fold}" / folder_name(self.method) / f"seed{self.seed}"
 
     @property
     def needs(self) -> list["Task"]:
@@ -68,15 +68,20 @@ class Task:
 
     def said(self) -> Said:
         """What the trained network said of every evaluated clip."""
-        with np.load(self.folder / SAID) as arrays:
-            return Said(
-                logits=arrays["logits"], labels=arrays["labels"], ids=tuple(arrays["ids"].tolist())
-            )
+        return said_in(self.folder)
 
     def sibling(self, method: str) -> "Task":
         """Another method's task on the same fold under the same seed."""
         return Task(
             recipe=self.recipe, root=self.root, method=method, fold=self.fold, seed=self.seed
+        )
+
+
+def said_in(folder: Path) -> Said:
+    """What the network of a finished task said of every evaluated clip, from the task's folder."""
+    with np.load(folder / SAID) as arrays:
+        return Said(
+            logits=arrays["logits"], labels=arrays["labels"], ids=tuple(arrays["ids"].tolist())
         )
 
 
@@ -87,7 +92,7 @@ def _views_mark(data: str, root: Path) -> str:
     return f"{high.fingerprint} {low.fingerprint}"
 
 
-def _safe(name: str) -> str:
+def folder_name(name: str) -> str:
     """A method's name as a folder's."""
     return "".join(letter if letter.isalnum() or letter in "+-_." else "_" for letter in name)
 
