@@ -6,6 +6,7 @@ import typer
 
 from skeldistill import __version__
 from skeldistill.cli import (
+    compare,
     data,
     evaluation,
     experiments,
@@ -35,6 +36,7 @@ for command in (
     experiments.train,
     experiments.distill,
     evaluation.evaluate,
+    compare.compare,
     experiments.report,
     experiments.part_matrix,
     extract.extract,

@@ -1,0 +1,113 @@
+"""The command that reproduces the papers' tables."""
+
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console, RenderableType
+
+if TYPE_CHECKING:
+    from skeldistill.training.reproduce_book import Cell
+    from skeldistill.training.reproduce_recipes import Setting
+    from skeldistill.training.reproduce_views import Given
+
+
+def reproduce(
+    tables: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Tables: skd-I to skd-VIII, plkd-1 to plkd-5, or all of a paper: skd, plkd.",
+            metavar="[TABLE]...",
+        ),
+    ] = None,
+    views: Annotated[
+        Path | None, typer.Option(help="Where your views are (YAML); --example prints one.")
+    ] = None,
+    example: Annotated[
+        bool, typer.Option("--example", help="Print a file of views to fill in, and stop.")
+    ] = False,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="List cells, needed files and estimated hours, and stop."),
+    ] = False,
+    family: Annotated[
+        str, typer.Option(help="Train as the papers print it ('paper'), or by our own 'strong'.")
+    ] = "paper",
+    seeds: Annotated[str, typer.Option(help="Seeds, comma-separated.")] = "0,1,2",
+    jobs: Annotated[int, typer.Option(help="Trainings at once.", min=1)] = 1,
+    out: Annotated[Path, typer.Option(help="Folder of all experiments and tables.")] = Path(
+        "runs/reproduce"
+    ),
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change every recipe: section.key=value. May be repeated."),
+    ] = None,
+) -> None:
+    """Run what your data allows of both papers' tables, and set it beside the printed figures.
+
+    What is done already is skipped, and what was interrupted goes on. Figures whose views you do
+    not have say which, and what it needs.
+
+    Example: `skeldistill reproduce skd-I plkd-1 --views views.yaml --plan`
+    """
+    from skeldistill.recipe import FAMILIES
+    from skeldistill.shelf import pick
+    from skeldistill.training import reproduce_views
+    from skeldistill.training.reproduce_book import select
+    from skeldistill.training.reproduce_recipes import Setting
+
+    if example:
+        typer.echo(reproduce_views.example(), nl=False)
+        return
+    pick("family of recipes", FAMILIES, family)
+    if not all(seed.isdecimal() for seed in seeds.split(",")):
+        raise ValueError(f"--seeds {seeds}: write whole numbers, such as 0,1,2")
+    setting = Setting(
+        family=family,
+        seeds=tuple(dict.fromkeys(map(int, seeds.split(",")))),
+        changes=tuple(changes or ()),
+    )
+    cells, given = select(tables or ()), reproduce_views.read(views)
+    if plan:
+        _plan(cells, given, setting)
+    else:
+        _run(cells, given, setting, out, jobs)
+
+
+def _plan(cells: "Sequence[Cell]", given: "Given", setting: "Setting") -> None:
+    from skeldistill.report.reproduce import plan_as_text
+    from skeldistill.training.reproduce_plan import plan
+
+    with Console(stderr=True).status("measuring this machine and the networks"):
+        made = plan(cells, given, setting)
+    _show(plan_as_text(made))
+
+
+def _run(cells: "Sequence[Cell]", given: "Given", setting: "Setting", out: Path, jobs: int) -> None:
+    from skeldistill.report import reproduce as report
+    from skeldistill.training.reproduce import reproduce
+
+    command = shlex.join(["skeldistill", *sys.argv[1:]])
+    results = reproduce(
+        cells, given, setting, out, jobs=jobs, command=command, console=Console(stderr=True)
+    )
+    *others, page = report.write(results, out)
+    _show(report.as_text(results))
+    typer.echo(report.summary(results))
+    typer.echo(f"tables: {', '.join(path.name for path in others)}, reproduce.json, in {out}")
+    typer.echo(f"page: {page.resolve().as_uri()}")
+    if results["failed"]:
+        name, line = next(iter(results["failed"].items()))
+        count = len(results["failed"])
+        more = f"; and {count - 1} more, see reproduce.json" if count > 1 else ""
+        raise ValueError(f"experiment {name} could not be run: {line}{more}")
+
+
+def _show(parts: Iterable[RenderableType]) -> None:
+    wide = Console()
+    wide.width = max(wide.width, 120)  # a narrow terminal wraps lines, but loses no column
+    for part in parts:
+        wide.print(part)
