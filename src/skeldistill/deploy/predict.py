@@ -1,6 +1,6 @@
 """Prediction: from skeletons frame by frame to who does what from when to when."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -91,11 +91,19 @@ class Watching:
         rules: windows and thresholds.
         seen: where the frames come from.
         batch: windows that are recognised at once; 1 where somebody waits for them.
+        listen: told what the network says of each stretch, and of whom (None: of everybody).
     """
 
     def __init__(
-        self, recogniser: Recogniser, rules: Rules, seen: Seen, *, batch: int = BATCH
+        self,
+        recogniser: Recogniser,
+        rules: Rules,
+        seen: Seen,
+        *,
+        batch: int = BATCH,
+        listen: Callable[[int | None, Stretch], None] = lambda who, stretch: None,
     ) -> None:
+        self._listen = listen
         self._recogniser, self._rules, self._seen, self._batch = recogniser, rules, seen, batch
         self._sliding = rules.sliding(seen.rate)
         self._together = recogniser.sampling.persons > 1
@@ -150,6 +158,7 @@ class Watching:
                 end=window.end,
                 probabilities=nothing if window.empty else next(said),
             )
+            self._listen(subject.who, stretch)
             found += [self._action(subject, one) for one in subject.segmenter.push(stretch)]
         return found
 

@@ -1,0 +1,152 @@
+"""Engines: how a network is asked about a camera's frames, by windows of them or one by one."""
+
+from collections import deque
+from copy import copy
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+
+from skeldistill.clip import Clip
+from skeldistill.deploy.following import Moment
+from skeldistill.deploy.recogniser import Recogniser
+from skeldistill.deploy.sources import RATE
+from skeldistill.deploy.streaming import Stream
+from skeldistill.deploy.windows import alone, clip_of, surest
+from skeldistill.layouts import Layout
+from skeldistill.readers.tracking import PATIENCE
+
+MOST_PEOPLE = 4
+"""Whose actions are told, the surest; everybody is drawn."""
+
+Told = dict[int | None, tuple[Float64[np.ndarray, " k"], float]]
+"""Of everybody (None: of all together): probabilities, and how much of a window was seen."""
+
+
+class Windowed:
+    """Shows a network the last seconds as one clip, prepared exactly as in training."""
+
+    def __init__(self, recogniser: Recogniser, seconds: float, *, converting: bool) -> None:
+        self._recogniser, self._seconds, self._converting = recogniser, seconds, converting
+        self._moments: deque[Moment] = deque()
+
+    def push(self, moment: Moment, layout: Layout, size: tuple[int, int] | None) -> Told:
+        """The newest frame; what is seen in the last seconds."""
+        self._moments.append(moment)
+        while moment.time - self._moments[0].time > self._seconds:
+            self._moments.popleft()
+        together = self._recogniser.sampling.persons > 1
+        clips: dict[int | None, Clip] = {}
+        shares: dict[int | None, float] = {}
+        for who in _asked(moment, together=together):
+            past = [one if who is None else alone(one, who) for one in self._moments]
+            first = next(i for i, one in enumerate(past) if one.people)
+            people = surest(past, MOST_PEOPLE) if who is None else [who]
+            clips[who] = clip_of(past[first:], people, "live", layout, size)
+            shares[who] = min(1.0, (moment.time - past[first].time) / (0.9 * self._seconds))
+        if not clips:
+            return {}
+        logits = self._recogniser.logits(list(clips.values()), converting=self._converting)
+        return {
+            who: (self._recogniser.named(row).probabilities, shares[who])
+            for who, row in zip(clips, logits, strict=True)
+        }
+
+
+class Streamed:
+    """Runs a network frame by frame, at the rate at which it saw its training clips.
+
+    Each frame is prepared as the newest one of a clip: what is centred and scaled by the whole
+    clip in training, is so by the last frames here. So what is said is near to, not the same as,
+    what a network says of the clip.
+
+    Raises:
+        ValueError: the network looks at whole clips, or would tell of what is long over.
+    """
+
+    def __init__(self, recogniser: Recogniser, seconds: float, *, converting: bool) -> None:
+        sampling = recogniser.sampling
+        if sampling.frame_choice not in ("uniform", "resize") or "velocity" in sampling.stream:
+            raise ValueError("these frames cannot be prepared before the next one is there")
+        self._stream = Stream(recogniser.network, sampling.frames, features=False)
+        if self._stream.delay > sampling.frames:
+            raise ValueError("its delay is longer than what it sees at once")
+        self._recogniser, self._converting = recogniser, converting
+        self._rate = sampling.frames / seconds
+        self._streams: dict[int | None, _Row] = {}
+
+    def push(self, moment: Moment, layout: Layout, size: tuple[int, int] | None) -> Told:
+        """The newest frame; what is known by now."""
+        together = self._recogniser.sampling.persons > 1
+        asked = _asked(moment, together=together)
+        told: Told = {}
+        for who in asked:
+            if who not in self._streams:
+                self._streams[who] = _Row(self._recogniser, self._stream, moment.time)
+            row = self._streams[who]
+            one = moment if who is None else alone(moment, who)
+            row.push(one, self._rate, layout, size, self._converting)
+            if row.logits is not None:
+                told[who] = (self._recogniser.named(row.logits).probabilities, row.share)
+        patience = PATIENCE / RATE
+        for who, row in list(self._streams.items()):
+            if moment.time - row.last > patience:
+                del self._streams[who]
+        return told
+
+
+class _Row:
+    """One person's stream, or that of everybody together."""
+
+    def __init__(self, recogniser: Recogniser, stream: Stream, time: float) -> None:
+        self._recogniser = recogniser
+        self._stream = copy(stream)  # the weights are shared; nothing was ever pushed there
+        self._stream.reset()
+        self._past: deque[Moment] = deque(maxlen=recogniser.sampling.frames)
+        self._begun, self._done = time, 0
+        self.last = time
+        self.logits: np.ndarray | None = None
+
+    @property
+    def share(self) -> float:
+        """Of the first frames and the delay, how much is over."""
+        return min(1.0, self._done / (self._past.maxlen or 1))
+
+    def push(
+        self,
+        moment: Moment,
+        rate: float,
+        layout: Layout,
+        size: tuple[int, int] | None,
+        converting: bool,
+    ) -> None:
+        """Go on to a frame, at so many frames a second, with the same one again if it came late."""
+        self.last = moment.time
+        due = int((moment.time - self._begun) * rate) + 1 - self._done
+        self._done += due
+        for _ in range(min(due, self._past.maxlen or 1)):
+            self._past.append(moment)
+            people = surest(self._past, MOST_PEOPLE)
+            clip = clip_of(self._past, people, "live", layout, size)
+            seen = next(self._recogniser.shown([clip], converting=converting))
+            said = self._stream.push(torch.from_numpy(seen[:, :, -1]))
+            if said is not None:
+                self.logits = said.logits[0].numpy()
+
+
+Engine = Windowed | Streamed
+
+
+def engine(recogniser: Recogniser, seconds: float, *, converting: bool) -> Engine:
+    """Frame by frame where the network can and its delay is worth it, else windows of frames."""
+    try:
+        return Streamed(recogniser, seconds, converting=converting)
+    except ValueError:
+        return Windowed(recogniser, seconds, converting=converting)
+
+
+def _asked(moment: Moment, *, together: bool) -> list[int | None]:
+    """Of whom it is told what they do: all together, or the surest of those who are there."""
+    if not moment.people:
+        return []
+    return [None] if together else [*surest([moment], MOST_PEOPLE)]

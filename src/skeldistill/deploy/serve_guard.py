@@ -1,0 +1,219 @@
+"""Guard: who may ask, how much they may send, and how much is worked on at once."""
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+PATIENCE = 300.0
+"""Seconds in which what is sent has to arrive."""
+
+WORK = 900.0
+"""Seconds after which a video is given up."""
+
+LOOK = 0.5
+"""Seconds after which it is looked up whether somebody still waits for the answer."""
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+T = TypeVar("T")
+
+
+class Refused(ValueError):
+    """A request that is not answered: its status (4xx or 503), and why in one line."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much is taken.
+
+    Args:
+        megabytes: of a file, at most.
+        seconds: of a video or clip, at most.
+        at_once: videos and clips that are worked on at the same time.
+        waiting: that may wait for their turn; more are sent away.
+        cameras: that are watched at the same time.
+
+    Raises:
+        ValueError: one of them allows nothing.
+    """
+
+    megabytes: float = 200.0
+    seconds: float = 120.0
+    at_once: int = 2
+    waiting: int = 8
+    cameras: int = 4
+
+    def __post_init__(self) -> None:
+        if not 0 < self.megabytes <= 100_000:
+            raise ValueError(f"--max-mb is {self.megabytes}; give megabytes, more than 0")
+        if not 0 < self.seconds <= 3600:
+            raise ValueError(f"--max-seconds is {self.seconds}; give more than 0, at most 3600")
+        if min(self.at_once, self.cameras) < 1 or self.waiting < 0:
+            raise ValueError("one request at least must be worked on at once")
+
+    @property
+    def bytes(self) -> int:
+        """The megabytes as bytes."""
+        return int(self.megabytes * 1e6)
+
+
+@dataclass(eq=False)
+class Stop:
+    """Tells work in another thread that nobody waits for it any more, or that it took too long."""
+
+    begun: float = field(default_factory=time.monotonic)
+    event: threading.Event = field(default_factory=threading.Event)
+
+    def look(self) -> None:
+        """Called now and then by the work.
+
+        Raises:
+            Refused: it is to be given up.
+        """
+        if self.event.is_set():
+            raise Refused(499, "nobody waits for the answer any more")
+        if time.monotonic() - self.begun > WORK:
+            raise Refused(
+                503, f"this took more than {WORK / 60:.0f} minutes; cut it, or take a smaller video"
+            )
+
+
+class Turns:
+    """Who is inside, some at work in threads, some waiting; whoever comes then is sent away."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._free = asyncio.Semaphore(limits.at_once)
+        self._inside, self._most = 0, limits.at_once + limits.waiting
+
+    @asynccontextmanager
+    async def inside(self) -> AsyncIterator[None]:
+        """Around all that is done for a request, from reading what is sent.
+
+        Raises:
+            Refused: there are too many already.
+        """
+        if self._inside >= self._most:
+            raise Refused(503, "too much is being worked on; try again in a moment")
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+    async def work(self, request: Any, do: Callable[[Stop], T]) -> T:
+        """Do it in a thread when its turn comes; it is told to stop if the asker goes away."""
+        async with self._free:
+            stop = Stop()
+            task = asyncio.create_task(asyncio.to_thread(do, stop))
+            try:
+                while not task.done():
+                    await asyncio.wait([task], timeout=LOOK)
+                    if not task.done() and await request.is_disconnected():
+                        stop.event.set()
+            finally:
+                stop.event.set()
+            return task.result()
+
+
+async def pieces(request: Any, most: int) -> AsyncIterator[bytes]:
+    """What is sent, piece by piece, never more than `most` bytes.
+
+    Raises:
+        Refused: it is larger (413), empty (400), or does not come (408).
+    """
+    too_large = Refused(413, f"that is larger than {most / 1e6:g} MB, the most that is taken here")
+    told = request.headers.get("content-length", "")
+    if told.isdecimal() and int(told) > most:
+        raise too_large
+    count = 0
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for piece in request.stream():
+                count += len(piece)
+                if count > most:
+                    raise too_large
+                yield piece
+    except TimeoutError:
+        raise Refused(408, f"it did not arrive within {PATIENCE:.0f} seconds") from None
+    if not count:
+        raise Refused(400, "nothing was sent; send the file itself as the body of the request")
+
+
+async def body(request: Any, most: int) -> bytes:
+    """All that is sent, as `pieces`."""
+    return b"".join([piece async for piece in pieces(request, most)])
+
+
+class Guard:
+    """Lets in only who asks for this server by its own name, from its own page or no page.
+
+    A page of another site can make a browser ask any address, this computer's included, and a
+    name that its owner points to this computer makes the answers readable there. Both tell their
+    site's name, in Origin and in Host.
+
+    Args:
+        app: what is guarded (ASGI).
+        hosts: the names that this server goes by; () lets any name in.
+        headers: that every answer bears.
+    """
+
+    def __init__(self, app: Any, hosts: Collection[str], headers: dict[str, str]) -> None:
+        self._app, self._hosts = app, hosts
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer, or refuse with 403."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def told(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *self._headers]}
+            await send(message)
+
+        why = self._refusal(dict(scope["headers"]))
+        if why is None:
+            await self._app(scope, receive, told)
+            return
+        head = [(b"content-type", b"application/json")]
+        await told({"type": "http.response.start", "status": 403, "headers": head})
+        await send({"type": "http.response.body", "body": b'{"detail":"%s"}' % why.encode()})
+
+    def _refusal(self, headers: dict[bytes, bytes]) -> str | None:
+        host = headers.get(b"host", b"").decode("latin-1")
+        if self._hosts and _name(f"//{host}") not in self._hosts:
+            return "this server does not go by that name; ask it by its address"
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if origin and origin.partition("://")[2] != host:
+            return "only the page of this server itself may ask it"
+        return None
+
+
+def names(host: str) -> tuple[str, ...]:
+    """By which names a server bound to `host` goes; () where it is bound to every address."""
+    if host in ("0.0.0.0", "::", ""):
+        return ()
+    return (*LOCAL, host.lower()) if host in LOCAL else (host.lower(),)
+
+
+def without_paths(line: str) -> str:
+    """A line that tells nothing of where things are on this computer."""
+    return re.sub(r"(?:\bfile:|(?<![\w.:/]))/(?:[^\s/:'\"]+/)*[^\s:'\",;)]+", "(a file)", line)
+
+
+def _name(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:  # half an IPv6 address, for example
+        return ""
