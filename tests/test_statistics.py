@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from skeldistill.training.statistics import compare, gap_closed, over_runs
+from skeldistill.training.statistics import (
+    cohens_h,
+    compare,
+    discordant,
+    gap_closed,
+    mcnemar,
+    over_runs,
+)
 
 
 def rights(rng, accuracies, seeds=3, clips=400):
@@ -67,3 +74,28 @@ def test_the_share_of_the_gap_by_hand():
     assert found is not None
     assert found.mean == pytest.approx(0.5)
     assert gap_closed(method, low, teacher=0.2) is None
+
+
+def test_mcnemar_by_hand():
+    # 6 of 7 discordant clips on one side: 2 (1 + 7) / 2^7
+    assert mcnemar(6, 1) == pytest.approx(16 / 128)
+    assert mcnemar(1, 6) == mcnemar(6, 1)
+    assert mcnemar(0, 0) == 1
+
+
+def test_a_clip_is_right_where_most_trainings_name_it():
+    mine = [np.array([[1.0, 1, 0, 1], [1, 0, 0, 1], [1, 1, 1, 0]])]
+    other = [np.array([[1.0, 0, 0, 0], [0, 0, 0, 1], [0, 1, 1, 1]])]
+    assert discordant(mine, other) == (2, 0)  # the first two; the last is right for both
+    assert discordant(other, mine) == (0, 2)
+
+
+def test_effect_sizes_by_hand(rng):
+    assert cohens_h(0.75, 0.25) == pytest.approx(np.pi / 3)  # arcsines of 60 and of 30 degrees
+    assert cohens_h(0.5, 0.5) == 0
+    mine = [np.array([[1.0, 1, 1, 0, 0]])]
+    other = [np.array([[1.0, 0, 0, 1, 0]])]
+    found = compare(mine, other, draws=50)
+    assert (found.gained, found.lost) == (2, 1)
+    assert found.odds_ratio == pytest.approx(2.5 / 1.5)
+    assert found.mcnemar_p == 1

@@ -46,14 +46,16 @@ def run(
 
     Example: `skeldistill run recipes/demo.yaml --set training.epochs=20 --jobs 2`
     """
-    from skeldistill.report import page, tables
+    from skeldistill.report import maps, page, tables
     from skeldistill.training import experiment
+    from skeldistill.training.features import FILE as FEATURES
 
     loaded = _load(recipe, changes, methods, seeds)
     root = _root(loaded, out, restart)
     console = Console(stderr=True)
     results = experiment.run(loaded, root, jobs=jobs, command=_command(), console=console)
-    page.write(results, root / "report.html")
+    _ask_networks(loaded, root, results)
+    page.write(maps.added(results, root / FEATURES), root / "report.html")
     wide = Console()
     wide.width = max(wide.width, 120)  # a narrow terminal wraps lines, but loses no column
     wide.print(tables.as_text(results))
@@ -100,17 +102,32 @@ def distill(
 
 def report(
     folder: Annotated[Path, typer.Argument(help="An experiment's folder.", metavar="RUN")],
+    features: Annotated[
+        bool,
+        typer.Option(
+            "--features",
+            help="Ask the networks for what features and responses are drawn from, if it is not "
+            "there; needs the views.",
+        ),
+    ] = False,
 ) -> None:
-    """Write report.html and the tables (CSV, LaTeX, Markdown) anew from results.json.
+    """Write report.html, tables (CSV, LaTeX, Markdown) and figures (PNG, SVG) from results.json.
 
     Example: `skeldistill report runs/demo`
     """
     import json
 
+    from skeldistill import recipe
     from skeldistill.files import write_text
-    from skeldistill.report import page, tables
+    from skeldistill.report import figures, maps, page, tables
+    from skeldistill.training.features import FILE
 
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    if features:
+        _ask_networks(recipe.load(folder / "recipe.yaml"), folder, results)
+    with Console(stderr=True).status("drawing"):
+        results = maps.added(results, folder / FILE)
+        drawn = figures.save(results, folder / "figures")
     page.write(results, folder / "report.html")
     for suffix, text in (
         ("csv", tables.as_csv(results)),
@@ -118,6 +135,7 @@ def report(
         ("md", tables.as_markdown(results)),
     ):
         write_text(folder / f"table.{suffix}", text)
+    typer.echo(f"figures: {len(drawn)} files in {folder / 'figures'}")
     typer.echo(f"report: {(folder / 'report.html').resolve().as_uri()}")
 
 
@@ -150,6 +168,28 @@ def part_matrix(
         results = {"methods": [{"part_matrix": missed}], "classes": classes}
         figures.part_matrix(results).savefig(out, bbox_inches="tight", dpi=150)
         typer.echo(f"heat map: {out}")
+
+
+def _ask_networks(recipe: "Recipe", root: Path, results: dict) -> None:
+    """Keep features of teacher, plain and distilled student for the report."""
+    from rich.progress import Progress
+
+    from skeldistill.report.reading import contrasted
+    from skeldistill.training.features import keep
+
+    names = [method["name"] for method in contrasted(results)]
+    shown = [clip["id"] for clip in results.get("clips") or []]
+    if not names:
+        return
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task("features for the report", total=None)
+        keep(
+            recipe,
+            root,
+            names,
+            shown,
+            watch=lambda done, total: bars.update(bar, completed=done, total=total),
+        )
 
 
 def _one(

@@ -4,17 +4,15 @@ Every function takes the dictionary of ``results.json`` and returns a new `Figur
 ValueError in one line where the results hold nothing to draw.
 """
 
-import warnings
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from skeldistill.files import whole
 from skeldistill.layouts import PARTS
-from skeldistill.report import charts
+from skeldistill.report import charts, embeddings, responses, strips
 from skeldistill.report.curves import (
     Line,
     accuracy_lines,
@@ -24,20 +22,19 @@ from skeldistill.report.curves import (
     loss_lines,
     term_names,
 )
+from skeldistill.report.palette import (
+    BLUE,
+    GOLD,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    STYLES,
+    plain,
+    text_stays_text,
+)
 from skeldistill.report.reading import Method, Results, contrasted, interval, mean, methods
 from skeldistill.report.reading import winner as winner_of
-
-BLUE, ORANGE, GREEN, PURPLE, GOLD, GREY = (
-    "#0068a8",
-    "#c75100",
-    "#007a5a",
-    "#a34e86",
-    "#8f6500",
-    "#9aa4ae",
-)
-"""Told apart by readers of every kind of colour vision, and by their lightness on grey paper."""
-
-STYLES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
 
 def accuracy(results: Results) -> Figure:
@@ -107,11 +104,11 @@ def per_class(results: Results) -> Figure:
     for place, (method, colour) in enumerate(zip(found["methods"], colours, strict=True)):
         values = [np.nan if row["scores"][place] is None else row["scores"][place] for row in rows]
         offsets = np.arange(len(rows)) + (place - (count - 1) / 2) * height
-        axes.barh(offsets, values, height=height, color=colour, label=_plain(method))
+        axes.barh(offsets, values, height=height, color=colour, label=plain(method))
     for row, entry in enumerate(rows):
         if entry["gain"] is not None:
             axes.text(101, row, f"{entry['gain']:+.1f}", va="center", fontsize=8)
-    axes.set_yticks(range(len(rows)), [_plain(entry["name"]) for entry in rows], fontsize=8)
+    axes.set_yticks(range(len(rows)), [plain(entry["name"]) for entry in rows], fontsize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, 100)
     axes.set_xlabel("accuracy, %")
@@ -157,7 +154,7 @@ def part_matrix(results: Results) -> Figure:
     figure, axes = _figure(max(4.0, 1.6 + 0.24 * len(table)), 3.6)
     image = axes.imshow(table.T, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_yticks(range(len(PARTS)), [part.replace("_", " ") for part in PARTS])
-    axes.set_xticks(range(len(names)), [_plain(name) for name in names], rotation=90, fontsize=8)
+    axes.set_xticks(range(len(names)), [plain(name) for name in names], rotation=90, fontsize=8)
     figure.colorbar(image, ax=axes, label="share missed without the part")
     return figure
 
@@ -168,6 +165,9 @@ FIGURES = {
     "per_class": per_class,
     "curves": curves,
     "part_matrix": part_matrix,
+    "features": embeddings.figure,
+    "responses": responses.figure,
+    "strips": strips.figure,
 }
 """Every figure by the name of its file."""
 
@@ -186,11 +186,8 @@ def save(results: Results, folder: Path) -> list[Path]:
             continue
         for ending, metadata in (("png", {}), ("svg", {"Date": None})):
             path = folder / f"{name}.{ending}"
-            # A class name in a script that the font lacks is drawn as boxes, not refused.
-            style = mpl.rc_context(rc={"svg.fonttype": "none", "svg.hashsalt": name})
-            with style, warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Glyph .* missing")
-                figure.savefig(path, dpi=200, metadata=metadata)
+            with whole(path) as partial, text_stays_text(name):
+                figure.savefig(partial, format=ending, dpi=200, metadata=metadata)
             written.append(path)
     return written
 
@@ -200,13 +197,8 @@ def _need(found: list[Method], complaint: str) -> None:
         raise ValueError(f"nothing to draw: {complaint}; run the comparison to its end first")
 
 
-def _plain(text: Any) -> str:
-    """Text that matplotlib does not take for a formula."""
-    return str(text).replace("$", r"\$")
-
-
 def _name(method: Method) -> str:
-    return _plain(method.get("name", ""))
+    return plain(method.get("name", ""))
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
@@ -229,7 +221,7 @@ def _classes(axes: Axes, names: list[str], title: str, *, first: bool) -> None:
     if len(names) > 70:  # too small to read at any size a page allows
         return
     size = 8 if len(names) <= 25 else 5
-    ticks = [_plain(name) for name in names]
+    ticks = [plain(name) for name in names]
     axes.set_xticks(range(len(names)), ticks, rotation=90, fontsize=size)
     axes.set_yticks(range(len(names)) if first else [], ticks if first else [], fontsize=size)
     if first:
@@ -248,7 +240,7 @@ def _lines(axes: Axes, lines: list[Line], colours: dict[str, int]) -> None:
             entry.mean,
             color=palette[place],
             linestyle=STYLES[place],
-            label=_plain(entry.name),
+            label=plain(entry.name),
         )
         axes.fill_between(entry.epochs, entry.least, entry.most, color=palette[place], alpha=0.18)
     if len(lines) > 1:

@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jinja2
 
 from skeldistill.files import write_text
 from skeldistill.layouts import PARTS
-from skeldistill.report import charts, clips, curves, tables
+from skeldistill.report import charts, clips, curves, embeddings, responses, strips, tables
+from skeldistill.report.palette import inline
 from skeldistill.report.reading import (
     Results,
     best_distilled,
@@ -77,6 +79,10 @@ def content(results: Results) -> dict[str, Any]:
         "curves": curves.groups(results),
         "parts": PARTS,
         "part_matrix": _part_matrix(results),
+        "features": _drawing(embeddings, results),
+        "responses": _drawing(responses, results),
+        "strips": _drawing(strips, results),
+        "without_joints": responses.without_joints(results),
         "runs": runs(results),
         "picked": len(methods(results, view="low", kind="distilled")) > 1 and found,
         "facts": _facts(results),
@@ -90,6 +96,14 @@ def content(results: Results) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _drawing(module: ModuleType, results: Results) -> str | None:
+    """A figure for the page; None where the results have nothing to draw."""
+    try:
+        return inline(module.figure(results), module.__name__.rpartition(".")[2])
+    except ValueError:
+        return None
 
 
 def _table_row(row: tables.Row) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from skeldistill.files import whole, write_text
-from skeldistill.report.figures import BLUE, GOLD, GREEN, GREY, ORANGE, PURPLE, STYLES
 from skeldistill.report.page import fill
+from skeldistill.report.palette import BLUE, GOLD, GREEN, GREY, ORANGE, PURPLE, STYLES
 from skeldistill.report.tables import score
 
 Robustness = dict[str, Any]

@@ -27,6 +27,10 @@ class Comparison:
     low, high: 95 % interval by bootstrap over seeds and clips. p: two-sided sign-flip permutation
     test by clip. seeds: how many trainings of each method there were. above_noise: the interval
     does not hold 0, and there was more than one training, so that it knows of training's noise.
+    gained, lost: clips that only the one, only the other names rightly in most of its trainings;
+    mcnemar_p: exact McNemar test on them; odds_ratio: gained to lost, half a clip added to both
+    (Haldane), so that it is finite. cohens_h: difference of the arcsines of both accuracies, about
+    0.2 is small, 0.5 medium, 0.8 large (Cohen 1988).
     """
 
     difference: float
@@ -34,6 +38,11 @@ class Comparison:
     high: float
     p: float
     seeds: int
+    gained: int
+    lost: int
+    mcnemar_p: float
+    odds_ratio: float
+    cohens_h: float
 
     @property
     def above_noise(self) -> bool:
@@ -74,13 +83,42 @@ def compare(method: Rights, against: Rights, *, draws: int = 2000, seed: int = 0
     difference = _mean(method) - _mean(against)
     drawn = [_resampled((method, against), rng) for _ in range(draws)]
     low, high = np.percentile([a - b for a, b in drawn], [2.5, 97.5])
+    gained, lost = discordant(method, against)
     return Comparison(
         difference=100 * difference,
         low=100 * float(low),
         high=100 * float(high),
         p=_sign_flip(method, against, draws, rng),
         seeds=min(len(fold) for fold in method),
+        gained=gained,
+        lost=lost,
+        mcnemar_p=mcnemar(gained, lost),
+        odds_ratio=(gained + 0.5) / (lost + 0.5),
+        cohens_h=cohens_h(_mean(method), _mean(against)),
     )
+
+
+def discordant(method: Rights, against: Rights) -> tuple[int, int]:
+    """Clips that only one of two methods names rightly: only the first, only the second.
+
+    Of several trainings the majority decides, so that a clip counts once; half of them are none.
+    """
+    mine, other = (
+        np.concatenate([fold.mean(axis=0) > 0.5 for fold in rights]) for rights in (method, against)
+    )
+    return int((mine & ~other).sum()), int((other & ~mine).sum())
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """Two-sided p of the exact McNemar test: discordant clips fall to either side like a coin."""
+    if gained + lost == 0:
+        return 1.0
+    return float(stats.binomtest(gained, gained + lost).pvalue)
+
+
+def cohens_h(share: float, against: float) -> float:
+    """Cohen's h of two shares: ``2 asin sqrt share - 2 asin sqrt against``."""
+    return float(2 * np.arcsin(np.sqrt(share)) - 2 * np.arcsin(np.sqrt(against)))
 
 
 def gap_closed(

@@ -88,12 +88,12 @@ def fit(
         weight_decay=training.weight_decay,
     )
     history = state.load(folder, distiller, optimizer, device=fabric.device)
-    model, optimizer = fabric.setup(distiller, optimizer)
+    _, optimizer = fabric.setup(distiller, optimizer)
     steps = _steps(len(examples), training.batch_size)
     for epoch in range(len(history), training.epochs):
         began = time.perf_counter()
         torch.manual_seed(1_000_003 * seed + epoch)  # dropout
-        model.train()
+        distiller.train()
         if distiller.teacher is not None:
             distiller.teacher.to(fabric.device).eval()
         tally = _Tally()
@@ -108,8 +108,9 @@ def fit(
             rate = learning_rate(training, epoch + step / steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            prediction, task, terms = model(batch, epoch)
-            conflicts = _backward(fabric, task, terms, learned, distiller.seen, reviser)
+            with fabric.autocast():  # revision needs more backward passes than Fabric's wrapper has
+                prediction, task, terms = distiller(batch, epoch)
+            conflicts = _backward(fabric, prediction, task, terms, learned, reviser)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             tally.add(batch, prediction, task, terms, conflicts)
@@ -161,17 +162,20 @@ def _refuse_no_number(tally: "_Tally", examples: Examples, epoch: int, folder: P
 
 def _backward(
     fabric: Fabric,
+    said: Prediction,
     task: Tensor,
     terms: dict[str, Tensor],
     learned: list[torch.nn.Parameter],
-    seen: tuple[Tensor, ...],
     reviser: Reviser | None,
 ) -> dict[str, Tensor]:
     """Fill the parameters' gradients; which losses conflicted with the task."""
     if not terms or reviser is None:
         fabric.backward(task + sum(terms.values()))
         return {}
-    gradients, conflicts = reviser(task, terms, learned, seen)
+    scaler = getattr(fabric.strategy.precision, "scaler", None)  # of 16-mixed
+    if scaler is not None:
+        task, terms = scaler.scale(task), {name: scaler.scale(terms[name]) for name in terms}
+    gradients, conflicts = reviser(task, terms, learned, (said.logits, said.features))
     for parameter, gradient in zip(learned, gradients, strict=True):
         parameter.grad = gradient
     return {name: conflict.conflicted for name, conflict in conflicts.items()}

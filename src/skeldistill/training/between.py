@@ -1,0 +1,178 @@
+"""Two finished methods of any two experiments, compared on the clips that both were asked about."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skeldistill import recipe as recipes
+from skeldistill.training.evaluate import Said
+from skeldistill.training.statistics import Comparison, Rights, compare
+from skeldistill.training.task import MEASURED, SAID, folder_name, said_in
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What a method of an experiment said.
+
+    name: ``experiment:method``. said: by fold, then by seed.
+    """
+
+    name: str
+    said: dict[int, dict[int, Said]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Between:
+    """Two methods on the same clips.
+
+    accuracies: of both, percent. clips: how many answers were compared, counted once for each
+    fold; distinct: how many clips those are. folds, seeds: the compared ones of `method` and
+    `against`, seed by seed. left_out: clips that only one of them was asked about.
+    """
+
+    method: str
+    against: str
+    accuracies: tuple[float, float]
+    clips: int
+    distinct: int
+    folds: tuple[int, ...]
+    seeds: tuple[tuple[int, int], ...]
+    left_out: int
+    comparison: Comparison
+
+    @property
+    def sentence(self) -> str:
+        """The outcome in plain words."""
+        return self.comparison.sentence(self.method, self.against)
+
+    def plain(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        above = self.comparison.above_noise
+        return {**asdict(self), "above_noise": above, "sentence": self.sentence}
+
+
+def open_finished(text: str) -> Finished:
+    """A finished method by ``RUN:method``, or by ``RUN`` alone where it has one distilled student.
+
+    Only what the trainings left beside their networks is read, so neither the data nor the
+    networks are needed, and the recipe may be one of an older version if a method is named.
+
+    Raises:
+        ValueError: no such experiment or method, or none of its trainings is finished.
+    """
+    root, method = _parted(text)
+    method = method or _only_method(root)
+    said: dict[int, dict[int, Said]] = {}
+    for measured in sorted(root.glob(f"fold*/{folder_name(method)}/seed*/{MEASURED}")):
+        folder = measured.parent
+        fold, seed = folder.parents[1].name.removeprefix("fold"), folder.name.removeprefix("seed")
+        if fold.isdigit() and seed.isdigit() and (folder / SAID).is_file():
+            said.setdefault(int(fold), {})[int(seed)] = said_in(folder)
+    if not said:
+        known = sorted({path.parents[1].name for path in root.glob(f"fold*/*/seed*/{MEASURED}")})
+        raise ValueError(
+            f"{root} has no finished method {method!r}; it has {', '.join(known) or 'none'}"
+        )
+    return Finished(name=f"{root.name}:{method}", said=said)
+
+
+def _parted(text: str) -> tuple[Path, str | None]:
+    """The experiment's folder and the method; a colon may stand in the folder's name too."""
+    if Path(text).is_dir():
+        return Path(text), None
+    folder, _, method = text.rpartition(":")
+    if not folder or not Path(folder).is_dir():
+        raise ValueError(f"{text}: no such experiment; give its folder, as in runs/demo:SKD")
+    return Path(folder), method
+
+
+def _only_method(root: Path) -> str:
+    path = root / "recipe.yaml"
+    if not path.is_file():
+        raise ValueError(f"{root} is no experiment's folder: it has no recipe.yaml")
+    methods = recipes.load(path).methods
+    found = [name for name, one in methods.items() if one.losses] or list(methods)
+    if len(found) != 1:
+        raise ValueError(f"{root} has several methods; name one, as in {root}:{found[-1]}")
+    return found[0]
+
+
+def between(method: Finished, against: Finished) -> Between:
+    """Compare two finished methods clip by clip.
+
+    Folds are paired by number and clips by id. Seeds that both have are paired; where there are
+    none, as many of each as both have, in order.
+
+    Raises:
+        ValueError: no fold or clip in common, or other labels for the same clips.
+    """
+    folds = sorted(set(method.said) & set(against.said))
+    if not folds:
+        raise ValueError(f"{method.name} and {against.name} have no fold in common")
+    seeds = _seeds(method, against, folds)
+    mine: list[np.ndarray] = []
+    other: list[np.ndarray] = []
+    ids: list[str] = []
+    left_out = 0
+    for fold in folds:
+        a = [method.said[fold][seed] for seed, _ in seeds]
+        b = [against.said[fold][seed] for _, seed in seeds]
+        common = sorted(set(a[0].ids) & set(b[0].ids))
+        left_out += len(set(a[0].ids) ^ set(b[0].ids))
+        if not common:
+            raise ValueError(
+                f"{method.name} and {against.name} were evaluated on other clips in fold {fold}; "
+                "compare experiments on the same data and folds"
+            )
+        _agree(a[0], b[0], common)
+        ids += common
+        mine.append(np.stack([_right(one, common) for one in a]))
+        other.append(np.stack([_right(one, common) for one in b]))
+    return Between(
+        method=method.name,
+        against=against.name,
+        accuracies=(_percent(mine), _percent(other)),
+        clips=len(ids),
+        distinct=len(set(ids)),
+        folds=tuple(folds),
+        seeds=tuple(seeds),
+        left_out=left_out,
+        comparison=compare(mine, other),
+    )
+
+
+def _seeds(method: Finished, against: Finished, folds: list[int]) -> list[tuple[int, int]]:
+    own = set.intersection(*(set(method.said[fold]) for fold in folds))
+    others = set.intersection(*(set(against.said[fold]) for fold in folds))
+    if common := sorted(own & others):
+        return [(seed, seed) for seed in common]
+    pairs = list(zip(sorted(own), sorted(others), strict=False))
+    if not pairs:
+        raise ValueError(
+            f"{method.name} or {against.name} has no seed that is finished in every fold; "
+            "let `skeldistill run` finish"
+        )
+    return pairs
+
+
+def _agree(a: Said, b: Said, common: list[str]) -> None:
+    places = [dict(zip(one.ids, one.labels.tolist(), strict=True)) for one in (a, b)]
+    other = next((clip for clip in common if places[0][clip] != places[1][clip]), None)
+    if other is not None:
+        raise ValueError(
+            f"clip {other!r} has label {places[0][other]} in one experiment and "
+            f"{places[1][other]} in the other; they are of other data"
+        )
+
+
+def _right(said: Said, common: list[str]) -> np.ndarray:
+    right = dict(zip(said.ids, said.right.astype(float).tolist(), strict=True))
+    if missing := next((clip for clip in common if clip not in right), None):
+        raise ValueError(f"clip {missing!r} was evaluated under some seeds only; run it anew")
+    return np.array([right[clip] for clip in common])
+
+
+def _percent(rights: Rights) -> float:
+    return 100 * float(np.concatenate([fold.mean(axis=0) for fold in rights]).mean())

@@ -1,0 +1,102 @@
+"""Finished methods of any two experiments, compared by clip."""
+
+import json
+
+import numpy as np
+import pytest
+
+from skeldistill.cli import main
+from skeldistill.training.between import between, open_finished
+
+
+def finish(root, method, seed, right, *, fold=0, ids=None, labels=None):
+    """What a finished training leaves, with the given clips named rightly."""
+    labels = np.arange(len(right)) % 3 if labels is None else labels
+    answers = np.where(right, labels, (labels + 1) % 3)
+    folder = root / f"fold{fold}" / method / f"seed{seed}"
+    folder.mkdir(parents=True)
+    ids = np.array(ids if ids is not None else [f"c{i}" for i in range(len(right))])
+    logits = np.eye(3, dtype=np.float32)[answers]
+    np.savez(folder / "said.npz", logits=logits, labels=labels.astype(np.int64), ids=ids)
+    (folder / "measured.json").write_text("{}")
+
+
+@pytest.fixture
+def runs(tmp_path):
+    a, b = tmp_path / "a", tmp_path / "b"
+    for seed in (0, 1):
+        finish(a, "SKD", seed, np.array([1, 1, 1, 0], bool))
+        # the other experiment has the clips in another order, and one more
+        finish(
+            b,
+            "low",
+            seed,
+            np.array([1, 0, 0, 1, 1], bool),
+            ids=["c3", "c2", "c1", "c0", "x"],
+            labels=np.array([0, 2, 1, 0, 0]),
+        )
+    return a, b
+
+
+def test_clips_are_paired_by_id(runs):
+    a, b = runs
+    found = between(open_finished(f"{a}:SKD"), open_finished(f"{b}:low"))
+    assert (found.clips, found.left_out) == (4, 1)
+    assert found.accuracies == (75, 50)
+    assert (found.comparison.gained, found.comparison.lost) == (2, 1)
+    assert found.comparison.difference == 25
+
+
+def test_a_method_is_no_better_than_itself(runs):
+    one = open_finished(f"{runs[0]}:SKD")
+    found = between(one, one).comparison
+    assert (found.difference, found.p, found.mcnemar_p, found.cohens_h) == (0, 1, 1, 0)
+
+
+def test_seeds_that_differ_are_paired_in_order(tmp_path):
+    right = np.array([1, 0, 1], bool)
+    for method, seeds in (("one", (0, 1, 2)), ("two", (7, 8))):
+        for seed in seeds:
+            finish(tmp_path / "r", method, seed, right)
+    found = between(open_finished(f"{tmp_path}/r:one"), open_finished(f"{tmp_path}/r:two"))
+    assert found.seeds == ((0, 7), (1, 8))
+
+
+def test_the_command_ends_in_a_sentence(runs, capsys, monkeypatch):
+    a, b = runs
+    command = ["skeldistill", "compare", f"{a}:SKD", f"{b}:low"]
+    for extra in ([], ["--json"]):
+        monkeypatch.setattr("sys.argv", command + extra)
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == 0
+        said = capsys.readouterr().out
+        if extra:
+            assert json.loads(said)["comparison"]["difference"] == 25
+        else:
+            assert said.splitlines()[-1].startswith("a:SKD and b:low cannot be told apart: +25.0")
+            assert "McNemar" in said
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "message"),
+    [
+        ("a:SKD", "nowhere:low", "no such experiment"),
+        ("a:PLKD", "b:low", "no finished method 'PLKD'; it has SKD"),
+        ("a", "b:low", "recipe.yaml"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(runs, left, right, message):
+    folder = runs[0].parent
+    with pytest.raises(ValueError, match=message):
+        between(open_finished(f"{folder}/{left}"), open_finished(f"{folder}/{right}"))
+
+
+def test_other_data_is_refused(runs, tmp_path):
+    finish(tmp_path / "c", "low", 0, np.ones(4, bool), labels=np.array([1, 1, 1, 1]))
+    finish(tmp_path / "d", "low", 0, np.ones(4, bool), ids=["p", "q", "r", "s"])
+    mine = open_finished(f"{runs[0]}:SKD")
+    with pytest.raises(ValueError, match="other data"):
+        between(mine, open_finished(f"{tmp_path}/c:low"))
+    with pytest.raises(ValueError, match="other clips"):
+        between(mine, open_finished(f"{tmp_path}/d:low"))
