@@ -8,10 +8,12 @@ import json
 from pathlib import Path
 
 import edge
+import inference
 import loader
 import released
 import step
 import store
+import streaming
 import torch
 
 from skeldistill.training.machine import machine
@@ -21,7 +23,9 @@ BENCHMARKS = {
     "step": step.measure,
     "released": released.measure,
     "edge": edge.measure,
+    "inference": inference.measure,
     "store": store.measure,
+    "streaming": streaming.measure,
 }
 
 

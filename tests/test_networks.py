@@ -221,7 +221,7 @@ def test_an_unknown_name_gets_the_nearest():
 def test_a_pointwise_layer_mixes_the_channels_of_every_stride_th_frame(stride):
     torch.manual_seed(0)
     layer = Pointwise(8, 16, stride)  # of 3 images: where PyTorch's own stride breaks memory
-    x = torch.randn(3, 8, 13, 8).transpose(1, 3).requires_grad_()
+    x = torch.randn(3, 8, 13, 8).permute(0, 3, 1, 2).requires_grad_()
     mixed = layer(x)
     for frame in range(0, 8, stride):
         expected = torch.einsum("bcv,dc->bdv", x[:, :, frame], layer.weight[:, :, 0, 0])

@@ -11,6 +11,8 @@ from torch.nn import functional
 from skeldistill import recipe
 from skeldistill.data.dataset import Batch
 from skeldistill.distillation.distill import Distiller
+from skeldistill.distillation.gradient_revision import revise
+from skeldistill.distillation.reviser import Reviser
 from skeldistill.layouts import PENN13
 from skeldistill.losses import KL, SoftmaxTask
 from skeldistill.losses.loss import LossContext
@@ -104,6 +106,37 @@ def kl() -> KL:
         classes=3,
     )
     return KL(about)
+
+
+@pytest.mark.parametrize("name", ["PEGCN", "ASGCN", "RAGCN"])
+def test_they_count_as_task_when_gradients_are_revised(name):
+    student, teacher = made(name).double().train(), made("STGCN").double().eval()
+    learned = list(student.parameters())
+    joints = batch().joints.double()
+
+    def judge(scores: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(scores, batch().labels)
+
+    torch.manual_seed(1)
+    said = student.learn(joints, batch().labels, judge)
+    with torch.no_grad():
+        taught = teacher(joints)
+    task = judge(said.logits) + sum(value for _, value in said.losses)
+    terms = {
+        "KL": 10 * kl()(said, taught, batch().labels),
+        "features": (said.features - taught.features.mean()).square().mean(),
+    }
+    by_hand = [
+        torch.autograd.grad(loss, learned, retain_graph=True, allow_unused=True)
+        for loss in (task, *terms.values())
+    ]
+    expected = revise(by_hand[0], by_hand[1:])
+    reviser = Reviser()
+    found, _ = reviser(task, terms, learned, (said.logits, said.features))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            torch.testing.assert_close(ours, theirs)
 
 
 # ---------------------------------------------------------------- whole trainings

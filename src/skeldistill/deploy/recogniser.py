@@ -92,7 +92,7 @@ class Recogniser:
             OSError: there is no such file, or the folder holds no network.
             ValueError: the file is no checkpoint, or does not say how clips are prepared.
         """
-        file = _file(Path(path))
+        file = network_file(Path(path))
         network, about = checkpoint.load(file)
         try:
             return cls.of(network, about, device)
@@ -261,8 +261,8 @@ class Recogniser:
         return np.array([clip.size for clip in clips], np.float32)
 
 
-def _file(path: Path) -> Path:
-    """The file of a network; of a folder, the one that stands in it."""
+def network_file(path: Path) -> Path:
+    """The file of a network; of a run's or an exported folder, the one that stands in it."""
     if not path.is_dir():
         return path
     for name in NETWORKS:

@@ -23,9 +23,6 @@ class Distiller(nn.Module):
         task: the loss on the labels.
         teacher: a trained network, never changed; None trains the student alone.
         losses: the recipe's terms, by name, each with its loss.
-
-    Attributes:
-        seen: the tensors of the last batch through which distillation losses see the student.
     """
 
     def __init__(
@@ -40,8 +37,6 @@ class Distiller(nn.Module):
         self.task = task
         self.losses = nn.ModuleDict({name: loss for name, (_, loss) in (losses or {}).items()})
         self._terms = {name: term for name, (term, _) in (losses or {}).items()}
-        # Kept here, since what Fabric hands on under mixed precision are copies.
-        self.seen: tuple[Tensor, ...] = ()
         # Not a submodule: its weights are no part of what is trained, saved or counted.
         self._teacher = [teacher.requires_grad_(False).eval()] if teacher is not None else []
 
@@ -62,7 +57,6 @@ class Distiller(nn.Module):
         task = task + sum(value for _, value in student.losses)
         terms: dict[str, Tensor] = {}
         if self._teacher:
-            self.seen = (student.logits, student.features)
             taught = self.ask_teacher(batch)
             for name, loss in self.losses.items():
                 weight = self._terms[name].weight_at(epoch)

@@ -130,6 +130,8 @@ def _by_differentiation(node: Node, incoming: list[Tensor | None]) -> tuple[Tens
 
     The backward pass u -> J^T u is linear, so the gradient of <J^T u, d> by u is J d for any u.
     """
+    if not callable(node):  # torch.autograd.Function
+        raise NoTangent(f"{node.name()} is written in Python, and may give what is no derivative")
     with torch.enable_grad():
         blank = [
             torch.zeros((), dtype=kind.dtype, device=kind.device)
@@ -137,7 +139,7 @@ def _by_differentiation(node: Node, incoming: list[Tensor | None]) -> tuple[Tens
             .requires_grad_()
             for kind in node._input_metadata
         ]
-        back = (node if callable(node) else node.apply)(*blank)  # apply: nodes written in Python
+        back = node(*blank)
         pairs = [
             (gradient, tangent.to(gradient.dtype).expand_as(gradient))
             for gradient, tangent in zip(
@@ -148,4 +150,7 @@ def _by_differentiation(node: Node, incoming: list[Tensor | None]) -> tuple[Tens
         if not pairs:
             return (None,) * len(blank)
         gradients, directions = zip(*pairs, strict=True)
-        return torch.autograd.grad(gradients, blank, directions, allow_unused=True)
+        found = torch.autograd.grad(gradients, blank, directions, allow_unused=True)
+    if all(one is None for one in found):
+        raise NoTangent(f"{node.name()} can be differentiated once only")
+    return found

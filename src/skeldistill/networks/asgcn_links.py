@@ -55,7 +55,7 @@ class Pairs(nn.Module):
 
     def received(self, pairs: Float[Tensor, "b e h"]) -> Float[Tensor, "b v h"]:
         """The sum of the pairs in which a joint is the receiver."""
-        nothing = pairs.new_zeros(len(pairs), self.joints, pairs.shape[2])
+        nothing = pairs.new_zeros(pairs.shape[0], self.joints, pairs.shape[2])
         return nothing.index_add(1, self.receivers, pairs)
 
     def graphs(self, chosen: Float[Tensor, "b e k"]) -> Float[Tensor, "b l v v"]:

@@ -52,6 +52,10 @@ class Pointwise(nn.Conv2d):
         """Mix the channels of every joint."""
         # Not the convolution's own stride: from 8 channels, of 3 images, its backward pass
         # writes beyond its memory on CPUs (PyTorch 2.13).
+        if self.stride[0] > 1 and torch.compiler.is_compiling():
+            # Of a slice, an export would tell odd numbers of frames from even ones.
+            kept = torch.arange(0, input.shape[2], self.stride[0], device=input.device)
+            return pointwise(input.index_select(2, kept), self.weight, self.bias)
         return pointwise(input[:, :, :: self.stride[0]], self.weight, self.bias)
 
 

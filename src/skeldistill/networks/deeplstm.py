@@ -76,7 +76,7 @@ class DeepLSTM(Network):
 
     def states(self, frames: Float[Tensor, "n t d"]) -> Float[Tensor, "n t e"]:
         """What the last layer knows after every frame."""
-        start = frames.new_zeros(self.layers, len(frames), self.feature_channels)
+        start = frames.new_zeros(self.layers, frames.shape[0], self.feature_channels)
         # Not called as a module, whose copy of the list of its weights exports warn of.
         states, *_ = torch.lstm(
             frames,

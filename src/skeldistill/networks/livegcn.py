@@ -27,9 +27,6 @@ from skeldistill.prediction import Prediction, presence
 BLOCKS = ((48, 1), (64, 2), (64, 1), (64, 1), (96, 2), (96, 1))
 """(channels, stride in time) of the six blocks."""
 
-REACH = 4
-"""Frames that a block sees on either side."""
-
 
 class LiveGCN(Network):
     """LiveGCN: six blocks over a learned graph, whose layers over time touch half of the channels.
@@ -37,8 +34,8 @@ class LiveGCN(Network):
     Less than 0.3 M parameters and a tenth of ST-GCN's multiply-adds. It sees joints, bones and
     movements at once; bones and movements of joints that were not found (all channels 0) count as
     none. No layer pools over time or looks at whole clips, so that it runs frame by frame with a
-    delay of 48 frames (`skeldistill.deploy.streaming`). Pooling is the mean over frames, joints
-    and persons.
+    delay of 12 times its reach (`skeldistill.deploy.streaming`). Pooling is the mean over frames,
+    joints and persons.
 
     Args:
         layout: the joints and bones, from which the learned graphs start.
@@ -47,6 +44,8 @@ class LiveGCN(Network):
         channels: input channels of a joint; a score is one of them.
         width: factor of the channels 48, 64 and 96, rounded to multiples of 8.
         dropout: probability at the end of each block, but for what came in.
+        reach: frames of its own that each block sees on either side, an even number. 4 was chosen
+            on JHMDB; 2 halves the delay.
     """
 
     temporal_stride = 4
@@ -60,9 +59,12 @@ class LiveGCN(Network):
         channels: int = 3,
         width: float = 1.0,
         dropout: float = 0.1,
+        reach: int = 4,
     ) -> None:
         super().__init__(layout, classes=classes, persons=persons, channels=channels, width=width)
-        self.dropout = dropout
+        if reach < 2 or reach % 2:
+            raise ValueError(f"reach must be an even number of frames, at least 2, got {reach}")
+        self.dropout, self.reach = dropout, reach
         parents = torch.from_numpy(layout.parents.copy())
         self.register_buffer("parents", parents, persistent=False)
         self.normalisation = nn.BatchNorm1d(layout.num_joints * 3 * channels)
@@ -76,6 +78,7 @@ class LiveGCN(Network):
                     channels_in,
                     channels_out,
                     stride=stride,
+                    reach=reach,
                     graph=graph,
                     dropout=dropout,
                     residual=bool(blocks),
@@ -137,6 +140,7 @@ class Block(nn.Module):
         channels_out: int,
         *,
         stride: int,
+        reach: int,
         graph: Float[Tensor, "k v v"],
         dropout: float,
         residual: bool,
@@ -147,7 +151,7 @@ class Block(nn.Module):
         self.graph = GraphConvolution(channels_in, channels_out, len(graph))
         self.graph_normalisation = nn.BatchNorm2d(channels_out)
         self.graph_residual = _shortcut(channels_in, channels_out, 1) if residual else None
-        self.frames = FramesAround(channels_out, stride)
+        self.frames = FramesAround(channels_out, stride, reach)
         self.mix = nn.Sequential(
             Pointwise(channels_out, channels_out), nn.BatchNorm2d(channels_out), Dropout(dropout)
         )
@@ -170,38 +174,43 @@ class Block(nn.Module):
 class FramesAround(nn.Module):
     """Four quarters of the channels, each with its own look at the frames around.
 
-    Five frames side by side; five frames two apart; the largest of three; the frame alone. What
-    comes in must not be negative, so that zeros around the clip are never the largest.
+    With a reach of 4: five frames side by side; five frames two apart; the largest of three; the
+    frame alone. What comes in must not be negative, so that zeros around the clip are never the
+    largest.
     """
 
-    def __init__(self, channels: int, stride: int) -> None:
+    def __init__(self, channels: int, stride: int, reach: int) -> None:
         super().__init__()
-        self.quarter, self.stride = channels // 4, stride
-        self.near = nn.Conv2d(self.quarter, self.quarter, (5, 1), (stride, 1))
-        self.far = nn.Conv2d(self.quarter, self.quarter, (5, 1), (stride, 1), dilation=(2, 1))
+        quarter, kernel = channels // 4, (reach + 1, 1)
+        self.quarter, self.stride, self.reach = quarter, stride, reach
+        self.near = nn.Conv2d(quarter, quarter, kernel, (stride, 1))
+        self.far = nn.Conv2d(quarter, quarter, kernel, (stride, 1), dilation=(2, 1))
 
     def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b c s v"]:
         """Look around; a stride of 2 halves the frames."""
-        return self.inside(nn.Conv2d.__call__, functional.pad(x, (0, 0, REACH, REACH)))
+        return self.inside(nn.Conv2d.__call__, functional.pad(x, (0, 0, self.reach, self.reach)))
 
     def inside(
         self, convolve: Callable[[nn.Conv2d, Tensor], Tensor], x: Float[Tensor, "b c t v"]
     ) -> Float[Tensor, "b c s v"]:
-        """The same for frames that have all others around them: all but four at each end."""
+        """The same for frames that have all others around them: all but `reach` at each end."""
+        reach, half = self.reach, self.reach // 2
         near, far, largest, alone = x.tensor_split([self.quarter * i for i in (1, 2, 3)], dim=1)
-        largest = functional.max_pool2d(largest[:, :, 3:-3], (3, 1), (self.stride, 1))
+        largest = functional.max_pool2d(
+            largest[:, :, reach - 1 : 1 - reach], (3, 1), (self.stride, 1)
+        )
         quarters = [
-            convolve(self.near, near[:, :, 2:-2]),
+            convolve(self.near, near[:, :, half:-half]),
             convolve(self.far, far),
             largest,
-            alone[:, :, REACH : -REACH : self.stride],
+            alone[:, :, reach : -reach : self.stride],
         ]
         return functional.relu(torch.cat(quarters, dim=1))
 
     def through_time(self) -> Path:
         """A window."""
         inside = partial(self.inside, convolved)
-        return Window(inside, before=REACH, after=REACH, stride=self.stride)
+        return Window(inside, before=self.reach, after=self.reach, stride=self.stride)
 
 
 def seen(x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b 1 t v"]:

@@ -200,7 +200,7 @@ class ChannelAttention(nn.Module):
 
 def since_the_frame_before(x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b c t v"]:
     """How far each joint has moved since the frame before; 0 in the first frame."""
-    return functional.pad(x[:, :, 1:] - x[:, :, :-1], (0, 0, 0, 1))
+    return functional.pad(x[:, :, 1:] - x[:, :, :-1], (0, 0, 1, 0))
 
 
 def shortened(x: Float[Tensor, "b c t v"], frames: int) -> Float[Tensor, "b c s v"]:

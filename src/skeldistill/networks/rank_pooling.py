@@ -164,7 +164,7 @@ def rank(frames: Float[Tensor, "b t d"], present: Bool[Tensor, "b t"]) -> Float[
         frames = frames if frames.dtype == torch.float64 else frames.float()
         there = present.to(frames.dtype)
         place = there.cumsum(dim=1)
-        w = frames.new_zeros(len(frames), frames.shape[2])
+        w = frames.new_zeros(frames.shape[0], frames.shape[2])
         for _ in range(NEWTON_STEPS):
             error = place - _along(frames, w)
             outside = there * (error.abs() > TOLERANCE)

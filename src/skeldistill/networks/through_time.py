@@ -290,7 +290,8 @@ def convolved(layer: nn.Conv2d, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b
     """
     (kernel, _), (stride, _), (dilation, _) = layer.kernel_size, layer.stride, layer.dilation
     if layer.groups > 1:
-        return functional.conv2d(x, layer.weight, layer.bias, stride, 0, dilation, layer.groups)
+        steps, apart = (stride, 1), (dilation, 1)
+        return functional.conv2d(x, layer.weight, layer.bias, steps, 0, apart, layer.groups)
     last = x.shape[2] - dilation * (kernel - 1)
     frames = x.permute(0, 2, 3, 1)
     if kernel > 1 or stride > 1:

@@ -20,7 +20,8 @@ def places(
     """A frame's joints in the picture, which have a place at all, and which of them are lost."""
     numbers = np.array(view["data"]["frames"][at], dtype=np.float64).reshape(-1, 2)
     lost = np.array([flag == "1" for flag in view["data"]["lost"][at]])
-    return numbers / SIZE + corner, (numbers > -0.9 * SIZE).all(axis=1), lost
+    known = np.all(numbers > -0.9 * SIZE, axis=1)
+    return numbers / SIZE + corner, np.asarray(known, dtype=bool), lost
 
 
 def skeleton(axes: Axes, view: dict[str, Any], at: int, corner: Corner) -> None:

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from skeldistill.report import clips, poses
@@ -51,7 +52,7 @@ def figure(results: Results) -> Figure:
             if view is not None and len(strength) == len(view["sides"]):
                 _body(axes, view, strength, (WORDS + column, row + 0.3))
     poses.square(axes, width, height)
-    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 1), COLOURS)
+    scale = ScalarMappable(Normalize(0, 1), COLOURS)
     drawn.colorbar(scale, ax=axes, shrink=0.6, label="response, strongest joint = 1", pad=0.01)
     return drawn
 

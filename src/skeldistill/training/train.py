@@ -86,6 +86,7 @@ def fit(
         momentum=training.momentum,
         nesterov=training.nesterov,
         weight_decay=training.weight_decay,
+        fused=fabric.device.type in ("cpu", "cuda"),
     )
     history = state.load(folder, distiller, optimizer, device=fabric.device)
     _, optimizer = fabric.setup(distiller, optimizer)

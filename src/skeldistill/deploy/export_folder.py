@@ -1,0 +1,126 @@
+"""The folder of an exported network: all that is needed to run it without skeldistill."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from skeldistill import __version__, completions
+from skeldistill.deploy.export_onnx import INPUT, OUTPUT
+from skeldistill.deploy.recogniser import Recogniser
+from skeldistill.files import write_text
+from skeldistill.recipe import Part
+from skeldistill.shelf import build
+
+FORMAT = 1
+"""The version of preprocessing.json."""
+
+TRAINING_ONLY = ("rotation", "scaling", "shear", "mirror", "noise", "crop")
+"""What a recipe's sampling holds that happens in training alone."""
+
+
+def write_folder(folder: Path, recogniser: Recogniser, frames: int | None, example: str) -> None:
+    """Write preprocessing.json, layout.json, labels.json and example.py beside the network.
+
+    Args:
+        folder: the network's.
+        recogniser: tells how clips are prepared.
+        frames: the one number of frames that the exported network takes; None for any.
+        example: the script.
+    """
+    layout = recogniser.layout
+    told = {
+        "preprocessing": preprocessing(recogniser, frames),
+        "layout": {
+            **layout.to_dict(),
+            "parents": layout.parents.tolist(),
+            "centre_index": layout.centre_index,
+        },
+        "labels": list(recogniser.labels),
+    }
+    for name, content in told.items():
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        write_text(folder / f"{name}.json", f"{text}\n")
+    write_text(folder / "example.py", example)
+
+
+def preprocessing(recogniser: Recogniser, frames: int | None) -> dict[str, Any]:
+    """Every step from a clip's joints to what the network is shown, as data and in words."""
+    sampling = recogniser.sampling
+    shown = sampling.model_dump(mode="json", exclude=set(TRAINING_ONLY))
+    shown["confidence"] = recogniser.network.channels > recogniser.coordinates
+    network = recogniser.network
+    shape = [None, network.persons, frames, network.layout.num_joints, network.channels]
+    return {
+        "format": FORMAT,
+        "written_with": f"skeldistill {__version__}",
+        "network": type(network).__name__,
+        "input": {"name": INPUT, "axes": "n m t v c", "shape": shape, "type": "float32"},
+        "output": {"name": OUTPUT, "axes": "n k", "shape": [None, network.classes]},
+        "clip": {
+            "layout": network.layout.name,
+            "coordinates": recogniser.coordinates,
+            "units": recogniser.units,
+        },
+        "completion": _completion(recogniser.completion),
+        "sampling": shown,
+        "steps": steps(recogniser),
+    }
+
+
+def steps(recogniser: Recogniser) -> list[str]:
+    """What is done to a clip, in order, one sentence each."""
+    sampling, fill = recogniser.sampling, recogniser.completion
+    said = [
+        "A lost joint has score 0 and coordinates 0. Without scores, all joints of a person who "
+        "is seen in a frame have score 1.",
+        f"Lost joints are filled by {fill.name}." if fill else "",
+        f"Persons: the {sampling.persons} of the highest mean score, in the order of the file; "
+        "what the clip lacks of them is all 0.",
+        FRAMES[sampling.frame_choice].format(frames=sampling.frames, clips=sampling.test_clips),
+        f"Scores below {sampling.least_score} become 0." if sampling.least_score else "",
+        NORMALISATION[sampling.normalisation],
+        "Joints of score 0 get coordinates 0.",
+        "Bones: each joint less its parent (layout.json: parents), 0 where either is all 0."
+        if sampling.stream.startswith("bone")
+        else "",
+        "Velocities: the next frame less this one, 0 in the last frame and where either is all 0."
+        if sampling.stream.endswith("velocity")
+        else "",
+        "Scores become one more channel, after the coordinates."
+        if recogniser.network.channels > recogniser.coordinates
+        else "",
+        f"Logits are averaged over {sampling.test_clips} frame choices."
+        if sampling.test_clips > 1
+        else "",
+    ]
+    return [sentence for sentence in said if sentence]
+
+
+FRAMES = {
+    "uniform": "Of t frames, {frames} are taken: frame floor(t (i + (turn + 0.5) / {clips}) / "
+    "{frames}) for i from 0, turn counting the frame choices from 0.",
+    "resize": "The clip is resized linearly in time to {frames} frames, the i-th at "
+    "t (i + (turn + 0.5) / {clips}) / {frames} - 0.5, held at both ends; where a joint is lost in "
+    "one of the two frames the other's is taken.",
+    "replay": "The clip is repeated from its start until there are {frames} frames.",
+    "zeros": "The first {frames} frames are taken; after the clip's end all is 0.",
+}
+
+NORMALISATION = {
+    "clip": "One centre for all persons and frames, the mean of all joints weighted by score, is "
+    "subtracted; then all is divided by the root of the weighted mean of the squared distances.",
+    "image": "Coordinates become (x - width / 2) / (width / 2) and (y - height / 2) / "
+    "(height / 2).",
+    "centre": "The first person's centre joint (layout.json: centre_index), where it is first "
+    "seen, is subtracted.",
+    "none": "Coordinates stay as they are.",
+}
+
+
+def _completion(part: Part | None) -> dict[str, Any] | None:
+    """The completion's name with all its options, those that nobody set included."""
+    if part is None:
+        return None
+    made = build("completion", completions.find(part.name), part.options)
+    return {"name": part.name, **asdict(made)}

@@ -1,0 +1,145 @@
+"""Models to share: a folder with weights, recipe and model card, and loading one from anywhere.
+
+The folder is what `huggingface_hub` uploads as a repository of its own:
+``hf upload OWNER/NAME FOLDER``.
+"""
+
+import copy
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import torch
+import yaml
+
+from skeldistill import checkpoint
+from skeldistill.deploy.hub_card import card
+from skeldistill.deploy.recogniser import Recogniser, network_file
+from skeldistill.extras import require
+from skeldistill.files import write_text
+
+MODEL, RECIPE, CARD = "model.safetensors", "recipe.yaml", "README.md"
+"""What the folder holds."""
+
+REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+"""What a repository is called: owner/name."""
+
+
+def export_hub(
+    path: Path,
+    folder: Path,
+    *,
+    accuracy: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Write a folder that others can load: weights, recipe, and a model card with what is known.
+
+    What was measured in training is read from ``measured.json`` beside the network and
+    ``results.json`` of its experiment, where they are. Paths of the machine that it was trained on
+    are cut to the names of the files.
+
+    Args:
+        path: a checkpoint, or a run's folder.
+        folder: made if it does not exist.
+        accuracy: a sentence on what was measured just now.
+        say: takes what is to be said, line by line.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it is no checkpoint, or does not say how clips are prepared.
+    """
+    file = network_file(path)
+    network, about = checkpoint.load(file)
+    recogniser = Recogniser.of(network, about)
+    about = without_paths(about)
+    results = _results(file, about)
+    text = card(recogniser, about, _read(file.parent / "measured.json"), results, accuracy)
+    checkpoint.save(folder / MODEL, network, about=about)
+    if about.get("recipe"):
+        told = yaml.safe_dump(about["recipe"], sort_keys=False, allow_unicode=True)
+        write_text(folder / RECIPE, told)
+    write_text(folder / CARD, text)
+    say(f"{MODEL}, {RECIPE}, {CARD}: read the card and fill in what nobody but you knows")
+
+
+def from_pretrained(
+    path_or_repository: Path | str,
+    *,
+    revision: str | None = None,
+    device: torch.device | None = None,
+) -> Recogniser:
+    """The recogniser of an exported folder, a checkpoint, a run, or a Hugging Face repository.
+
+        skeldistill.from_pretrained("OWNER/NAME").recognise(clip)
+
+    Only the weights are fetched, and nothing that is fetched is run.
+
+    Args:
+        path_or_repository: a path if there is such a file or folder, else ``owner/name``.
+        revision: a branch, tag or commit of the repository.
+        device: where the network is to run.
+
+    Raises:
+        OSError: there is no such path or repository, or it cannot be reached.
+        ValueError: what it holds is no model of ours, or huggingface_hub is not installed.
+    """
+    path = Path(path_or_repository)
+    if path.exists():
+        return Recogniser.load(path, device)
+    if not REPOSITORY.fullmatch(str(path_or_repository)):
+        raise FileNotFoundError(
+            f"no model at {path_or_repository}; give a file, a folder, or a repository OWNER/NAME"
+        )
+    hub = require("huggingface_hub", extra="hub")
+    try:
+        fetched = hub.hf_hub_download(str(path_or_repository), MODEL, revision=revision)
+    except Exception as error:  # of the library, of the network below it, or of its server
+        why = " ".join(str(error).split())[:200]
+        raise OSError(
+            f"no path {path_or_repository}, and no {MODEL} of such a repository ({why})"
+        ) from error
+    return Recogniser.load(Path(fetched), device)
+
+
+def without_paths(about: Mapping[str, Any]) -> dict[str, Any]:
+    """The same description, absolute paths of its recipe cut to file names."""
+    told = copy.deepcopy(dict(about))
+    recipe = told.get("recipe")
+    if not isinstance(recipe, dict):
+        return told
+    views = recipe.get("data") or {}
+    for view in (views.get("high"), views.get("low")):
+        for origin in ("store", "source"):
+            if isinstance(view, dict) and view.get(origin):
+                view[origin] = _name(view[origin])
+    for method in (recipe.get("methods") or {}).values():
+        if method.get("start_from"):
+            method["start_from"] = _name(method["start_from"])
+    return told
+
+
+def _name(path: str) -> str:
+    """The last part of an absolute path; others, and `$NAME/...`, stay."""
+    for kind in (PurePosixPath(path), PureWindowsPath(path)):
+        if kind.is_absolute() or path.startswith("~"):
+            return kind.name
+    return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing if there is none."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _results(file: Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The experiment's results, if the network still stands in its folder (fold/method/seed)."""
+    folders = file.absolute().parents
+    told = _read(folders[3] / "results.json") if len(folders) > 3 else {}
+    recipe = about.get("recipe") or {}
+    return told if told.get("name") == recipe.get("name") else {}

@@ -1,0 +1,441 @@
+"""Exports: the same scores elsewhere, and a folder that needs nothing of ours."""
+
+import itertools
+import json
+import re
+import runpy
+import subprocess
+import sys
+
+import jaxtyping
+import numpy as np
+import pytest
+import torch
+from exporting import about, clips_in, louder, saved, seasoned
+from typer.testing import CliRunner
+
+from skeldistill import networks
+from skeldistill.cli import app, main
+from skeldistill.clip import Clip
+from skeldistill.deploy import export_example, export_folder
+from skeldistill.deploy.export import export_torch, torch_scores
+from skeldistill.deploy.export_measure import Measuring
+from skeldistill.deploy.export_program import program_of
+from skeldistill.deploy.recogniser import Recogniser
+from skeldistill.layouts import PENN13
+from skeldistill.networks import Network
+from skeldistill.prediction import Prediction, presence
+
+FILES = {"example.py", "labels.json", "layout.json", "preprocessing.json"}
+
+
+def needs_onnx() -> None:
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        pytest.importorskip(package)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unchecked_tracing():
+    """Tracing meets numbers that are not known yet, which checks of shapes would fix."""
+    trace = torch.export.export
+
+    def unchecked(*given, **options):
+        jaxtyping.config.update("jaxtyping_disable", True)
+        try:
+            return trace(*given, **options)
+        finally:
+            jaxtyping.config.update("jaxtyping_disable", False)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.export, "export", unchecked)
+        yield
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("model") / "network.safetensors")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return clips_in(tmp_path_factory.mktemp("store") / "low.arrow")
+
+
+@pytest.fixture(scope="module")
+def exported(model, store, tmp_path_factory):
+    """The folder that the command line writes, int8 included, and what it said."""
+    needs_onnx()
+    folder = tmp_path_factory.mktemp("exported") / "out"
+    words = ["export", model, folder, "--int8", "--store", store.path, "--split", "test"]
+    ran = CliRunner().invoke(app, list(map(str, words)))
+    assert ran.exit_code == 0, ran.output
+    return folder, ran.output
+
+
+def clip(rng, *, persons=2, frames=13, coordinates=2, size=None) -> Clip:
+    """A clip with lost joints, and a second person who comes late."""
+    joints = 50 + 20 * rng.normal(size=(persons, frames, 13, coordinates))
+    scores = rng.uniform(0.1, 1, (persons, frames, 13)) * (rng.random((persons, frames, 13)) > 0.2)
+    scores[1:, :3] = 0
+    return Clip(
+        id="clip",
+        joints=(joints * (scores > 0)[..., None]).astype(np.float32),
+        scores=scores.astype(np.float32),
+        layout=PENN13,
+        size=size,
+    )
+
+
+# ---------------------------------------------------------------- ONNX
+
+
+def test_the_folder_holds_all_that_is_needed(exported):
+    folder, said = exported
+    assert {path.name for path in folder.iterdir()} == FILES | {"model.onnx", "model.int8.onnx"}
+    assert json.loads((folder / "labels.json").read_text()) == ["run", "sit", "wave"]
+    layout = json.loads((folder / "layout.json").read_text())
+    assert layout["joints"] == list(PENN13.joints)
+    assert layout["parents"] == PENN13.parents.tolist()
+    told = json.loads((folder / "preprocessing.json").read_text())
+    assert told["input"]["shape"] == [None, 2, None, 13, 3]
+    assert told["clip"] == {"layout": "penn13", "coordinates": 2, "units": "pixels"}
+    assert "takes any number of frames" in said
+
+
+def test_difference_and_accuracies_are_said(exported, model, store):
+    _, said = exported
+    difference = float(re.search(r"model.onnx: largest difference to PyTorch (\S+)", said)[1])
+    assert difference < 1e-5
+    recogniser = Recogniser.load(model)
+    rows = store.in_split("test")
+    logits = recogniser.logits([store.clip(int(row)) for row in rows])
+    right = 100 * (logits.argmax(axis=1) == store.labels[rows]).mean()
+    assert f"PyTorch: top-1 {right:.2f} % of 12 clips" in said
+    assert f"model.onnx: top-1 {right:.2f} % (+0.00) of 12 clips" in said
+    assert "model.int8.onnx: top-1" in said
+    assert "fitted to some" not in said  # other splits were there to fit to
+
+
+@pytest.mark.parametrize(("n", "t"), [(1, 8), (4, 5), (2, 31)])
+def test_onnx_takes_any_clips(exported, model, n, t):
+    from skeldistill.deploy.export_onnx import OnnxScores
+
+    recogniser = Recogniser.load(model)
+    clips = np.random.default_rng(t).normal(size=(n, 2, t, 13, 3)).astype(np.float32)
+    ours = torch_scores(recogniser.network)(clips)
+    np.testing.assert_allclose(OnnxScores(exported[0] / "model.onnx")(clips), ours, atol=1e-5)
+    rough = OnnxScores(exported[0] / "model.int8.onnx")(clips)
+    assert np.abs(rough - ours).max() < 0.2 * np.abs(ours).max()
+
+
+def test_the_file_tells_nothing_of_this_machine(exported):
+    onnx = pytest.importorskip("onnx")
+    content = (exported[0] / "model.onnx").read_bytes()
+    assert b"site-packages" not in content
+    assert b"stgcn.py" not in content
+    model = onnx.load(str(exported[0] / "model.onnx"))
+    assert [value.name for value in model.graph.input] == ["joints"]
+    axes = model.graph.input[0].type.tensor_type.shape.dim
+    assert [axis.dim_param or axis.dim_value for axis in axes] == ["n", 2, "t", 13, 3]
+    norms = [node for node in model.graph.node if node.op_type == "BatchNormalization"]
+    assert len(norms) == 1  # the input's: others are folded into convolutions
+
+
+def test_int8_is_smaller(exported):
+    import onnx
+
+    def weights(name):
+        graph = onnx.load(str(exported[0] / name)).graph
+        bytes_ = {True: 0, False: 0}
+        for tensor in graph.initializer:
+            if len(tensor.dims) > 1:
+                bytes_[tensor.data_type == onnx.TensorProto.INT8] += np.prod(tensor.dims)
+        return bytes_
+
+    assert weights("model.onnx")[True] == 0
+    assert weights("model.int8.onnx")[True] > 5 * weights("model.int8.onnx")[False]
+
+
+# ---------------------------------------------------------------- the example
+
+
+def test_the_example_runs_alone(exported, model, tmp_path, rng):
+    folder, _ = exported
+    one = clip(rng)
+    np.savez(tmp_path / "clip.npz", joints=one.joints, scores=one.scores)
+    alone = "import sys; sys.modules['skeldistill'] = sys.modules['torch'] = None; import runpy; "
+    script = f"{alone}sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0])"
+    words = [sys.executable, "-c", script, str(folder / "example.py"), str(tmp_path / "clip.npz")]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    said, named = json.loads(ran.stdout), Recogniser.load(model).recognise(one)
+    assert said["label"] == named.label
+    np.testing.assert_allclose(said["probabilities"], named.probabilities, atol=1e-4)
+    assert len((folder / "example.py").read_text().splitlines()) < 80
+
+
+SAMPLINGS = [
+    *({"frame_choice": choice} for choice in ("uniform", "resize", "replay", "zeros")),
+    *({"frame_choice": choice, "frames": 21} for choice in ("uniform", "resize", "zeros")),
+    *({"normalisation": way} for way in ("clip", "image", "centre", "none")),
+    *({"stream": stream} for stream in ("bone", "velocity", "bone_velocity")),
+    {"least_score": 0.4, "test_clips": 3},
+    {"frame_choice": "resize", "test_clips": 2, "least_score": 0.3, "stream": "bone"},
+]
+
+
+def said_by_example(folder, recogniser, path, monkeypatch, capsys):
+    script = export_example.onnx_example(recogniser)
+    export_folder.write_folder(folder, recogniser, None, script)
+    monkeypatch.setattr(sys, "argv", ["example.py", str(path)])
+    runpy.run_path(str(folder / "example.py"))
+    return json.loads(capsys.readouterr().out)["probabilities"]
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
+@pytest.mark.parametrize("persons", [1, 4])
+def test_every_step_is_that_of_training(
+    exported, sampling, persons, tmp_path, monkeypatch, capsys, rng
+):
+    (tmp_path / "model.onnx").write_bytes((exported[0] / "model.onnx").read_bytes())
+    recogniser = Recogniser.of(seasoned(networks.ST2sGCN), about(**sampling))
+    one = clip(rng, persons=persons, size=(90, 120))
+    told = {"joints": one.joints.tolist(), "scores": one.scores.tolist(), "size": one.size}
+    (tmp_path / "clip.json").write_text(json.dumps(told))
+    said = said_by_example(tmp_path, recogniser, tmp_path / "clip.json", monkeypatch, capsys)
+    np.testing.assert_allclose(said, recogniser.recognise(one).probabilities, atol=1e-4)
+
+
+@pytest.mark.parametrize("filled", ["SlidingWindowAverage", "Hold"])
+def test_lost_joints_are_filled_or_left_to_the_user(
+    exported, filled, tmp_path, monkeypatch, capsys, rng
+):
+    (tmp_path / "model.onnx").write_bytes((exported[0] / "model.onnx").read_bytes())
+    told = about()
+    told["recipe"]["methods"]["SKD"]["completion"] = {"name": filled}
+    recogniser = Recogniser.of(seasoned(networks.ST2sGCN), told)
+    one = clip(rng)
+    np.savez(tmp_path / "clip.npz", joints=one.joints, scores=one.scores)
+    said = said_by_example(tmp_path, recogniser, tmp_path / "clip.npz", monkeypatch, capsys)
+    same = np.allclose(said, recogniser.recognise(one).probabilities, atol=1e-4)
+    assert same == export_example.fills(recogniser) == (filled == "SlidingWindowAverage")
+    text = (tmp_path / "example.py").read_text()
+    assert (f"after {filled} has filled its lost joints" in text) != same
+    written = json.loads((tmp_path / "preprocessing.json").read_text())
+    assert written["completion"]["name"] == filled
+    assert written["completion"].get("window", 3) == 3
+
+
+def test_three_dimensional_joints_without_scores(exported, tmp_path, monkeypatch, capsys, rng):
+    (tmp_path / "model.onnx").write_bytes((exported[0] / "model.onnx").read_bytes())
+    told = {**about(normalisation="centre"), "coordinates": 3, "units": "metres"}
+    recogniser = Recogniser.of(seasoned(networks.ST2sGCN), told)
+    joints = rng.normal(size=(2, 9, 13, 3)).astype(np.float32)
+    joints[1, 4:] = 0
+    np.savez(tmp_path / "clip.npz", joints=joints)
+    said = said_by_example(tmp_path, recogniser, tmp_path / "clip.npz", monkeypatch, capsys)
+    named = recogniser.recognise(Clip(id="clip", joints=joints, layout=PENN13))
+    np.testing.assert_allclose(said, named.probabilities, atol=1e-4)
+
+
+# ---------------------------------------------------------------- torch.export
+
+
+def test_a_program_runs_without_skeldistill(tmp_path, rng):
+    recogniser, said = Recogniser.of(Tiny(PENN13), about()), []
+    export_torch(recogniser, tmp_path / "out", say=said.append)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES | {"model.pt2"}
+    assert "model.pt2: largest difference to PyTorch" in said[0]
+    one = clip(rng)
+    np.savez(tmp_path / "clip.npz", joints=one.joints, scores=one.scores)
+    alone = "import sys; sys.modules['skeldistill'] = None; import runpy; "
+    script = f"{alone}sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0])"
+    place = [str(tmp_path / "out" / "example.py"), str(tmp_path / "clip.npz")]
+    ran = subprocess.run(
+        [sys.executable, "-c", script, *place], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)["probabilities"]
+    np.testing.assert_allclose(found, recogniser.recognise(one).probabilities, atol=1e-4)
+
+
+def test_a_program_takes_any_clips_and_leaves_the_network_as_it_was(model):
+    network = Recogniser.load(model).network
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    program = program_of(network, 8)
+    assert program.frames is None
+    module = program.program.module()
+    for n, t in ((1, 8), (2, 5), (4, 31)):
+        clips = torch.randn(n, 2, t, 13, 3)
+        with torch.inference_mode():
+            torch.testing.assert_close(module(clips), network(clips).logits, atol=1e-5, rtol=1e-4)
+    after = network.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+# ---------------------------------------------------------------- the shelf
+
+
+def made(name: str) -> Network:
+    part = networks.find(name)
+    options = {"classes": 3, "persons": 1}
+    try:
+        return part(PENN13, **options, width=0.125)
+    except TypeError:
+        return part(PENN13, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", networks.SHELF)
+def test_every_network_is_exported(name, tmp_path):
+    needs_onnx()
+    from skeldistill.deploy.export_onnx import write_onnx
+
+    network = louder(made(name)).eval()
+    frames = next(count for count in network.frame_counts if count >= 8)
+    agreement = write_onnx(network, tmp_path / "model.onnx", frames)
+    assert agreement.difference < 1e-4 * agreement.largest
+
+
+class Tiny(Network):
+    """The least that is a network."""
+
+    feature_channels, temporal_stride = 1, 1
+
+    def __init__(self, layout, *, classes=3, persons=2, channels=3) -> None:
+        super().__init__(layout, classes=classes, persons=persons, channels=channels)
+        self.classifier = torch.nn.Linear(1, classes)
+
+    def forward(self, joints):
+        self.check(joints)
+        x = self.seen(joints.mean(dim=(2, 3, 4))[:, :1])
+        features = joints.mean(dim=4)[:, :, None]
+        return Prediction(self.classifier(x), features, presence(joints, joints.shape[2]))
+
+    def seen(self, x):
+        return x
+
+
+class Moody(Tiny):
+    """Looks at its values before it decides what to do, which no program can."""
+
+    def seen(self, x):
+        return -x if x.sum() > 0 else x
+
+
+def test_what_cannot_be_exported_says_so_in_one_line():
+    with pytest.raises(ValueError, match=r"Moody cannot be exported: torch.export says") as error:
+        program_of(Moody(PENN13), 8)
+    assert "\n" not in str(error.value)
+
+
+def test_another_result_leaves_no_file(tmp_path, monkeypatch):
+    from skeldistill.deploy import export_onnx
+
+    monkeypatch.setattr(export_onnx, "NEAR", -1.0)
+    with pytest.raises(ValueError, match=r"cannot be exported: .* largest difference"):
+        export_torch(Recogniser.of(Tiny(PENN13), about()), tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+# ---------------------------------------------------------------- step by step
+
+
+class Short(networks.STGCN):
+    """One block of each width."""
+
+    dropped = (2, 3, 4, 6, 7, 9, 10)
+
+
+def test_the_step_ends_with_the_scores_of_the_whole_clip(tmp_path):
+    needs_onnx()
+    from skeldistill.deploy.export_step import export_step, run_clip
+    from skeldistill.deploy.folding import folded
+    from skeldistill.deploy.streaming_step import StreamingStep
+
+    recogniser, said = Recogniser.of(seasoned(Short), about()), []
+    export_step(recogniser, tmp_path, say=said.append)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "step.onnx", "step.json", "start.npz", "labels.json",
+    }  # fmt: skip
+    told = json.loads((tmp_path / "step.json").read_text())
+    with np.load(tmp_path / "start.npz") as start:
+        assert set(start) == set(told["state"])
+    step = StreamingStep(folded(recogniser.network))
+    for n, t in ((1, 5), (3, 24)):
+        clips = np.random.default_rng(t).normal(size=(n, 2, t, 13, 3)).astype(np.float32)
+        ours = run_clip(tmp_path / "step.onnx", step, clips)
+        np.testing.assert_allclose(ours, torch_scores(recogniser.network)(clips), atol=1e-5)
+
+
+def test_a_network_that_sees_whole_clips_has_no_step(tmp_path):
+    needs_onnx()
+    from skeldistill.deploy.export_step import export_step
+
+    network = made("AGCN")
+    recogniser = Recogniser.of(network, about(persons=1))
+    with pytest.raises(ValueError, match="AGCN") as error:
+        export_step(recogniser, tmp_path / "out")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--int8"], "int8 needs clips"),
+        (["--format", "torch", "--int8"], "--int8 goes with --format onnx"),
+        (["--format", "step", "--store", "x.arrow"], "--store measures whole clips"),
+        (["--split", "test"], "name it with --store"),
+        (["--store", "nowhere.arrow"], "no store at"),
+    ],
+)
+def test_wrong_words_are_one_clear_line(model, words, said, tmp_path, monkeypatch, capsys):
+    line = ["skeldistill", "export", str(model), str(tmp_path / "out"), *words]
+    monkeypatch.setattr(sys, "argv", line)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    err = capsys.readouterr().err
+    assert stopped.value.code == 1
+    assert said in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path, monkeypatch, capsys):
+    (tmp_path / "model.safetensors").write_bytes(b"\x80\x04K\x01.")
+    monkeypatch.setattr(sys, "argv", ["skeldistill", "export", str(tmp_path), "out"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "truncated or no checkpoint" in capsys.readouterr().err
+
+
+def test_clips_of_other_classes_are_refused(model, tmp_path):
+    from stores import named, small_store
+
+    other = small_store(tmp_path / "other.arrow", named(6, "test"), classes=("a", "b", "c"))
+    with pytest.raises(ValueError, match="other classes"):
+        Measuring.of(Recogniser.load(model), other.path, None)
+
+
+def test_int8_is_fitted_to_other_clips_where_there_are_any(model, store):
+    recogniser = Recogniser.load(model)
+    apart = Measuring.of(recogniser, store.path, "test")
+    assert not apart.same
+    assert not set(apart.fitted.tolist()) & set(apart.tested.tolist())
+    assert Measuring.of(recogniser, store.path, None).same
+
+
+def test_ties_count_against_the_network(model, store):
+    measuring = Measuring.of(Recogniser.load(model), store.path, "test")
+    tied = measuring.accuracies({"tied": lambda shown: np.zeros((len(shown), 3), np.float32)})
+    assert tied == {"tied": 0.0}
+    labels = itertools.cycle(store.labels[measuring.tested].tolist())
+    right = measuring.accuracies(
+        {"right": lambda shown: np.eye(3, dtype=np.float32)[[next(labels) for _ in shown]]}
+    )
+    assert right == {"right": 100.0}
