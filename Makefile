@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check slow bench clean
+.PHONY: help demo test check slow bench docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,8 +24,12 @@ slow: $(READY) ## The tests that take minutes
 bench: $(READY) ## Benchmarks: ratios against a named baseline in the same run
 	$(BIN)/python benchmarks/run.py
 
+docs: $(READY) ## Build the documentation site into docs/_build
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/sphinx-build -q -W docs docs/_build
+
 clean: ## Remove the virtual environment and everything made by demo
-	rm -rf .venv runs
+	rm -rf .venv runs docs/_build
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

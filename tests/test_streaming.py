@@ -214,6 +214,10 @@ def test_tracks_are_answered_in_the_order_in_which_they_are_named(network):
     pushed(stream, clips)
     said = stream.finish([2, 0, 2])
     assert_same(said, whole(network, clips).rows(torch.tensor([2, 0])))
+    stream.reset()
+    pushed(stream, clips)
+    said = stream.finish([1, 2, 0])
+    assert_same(said, whole(network, clips).rows(torch.tensor([1, 2, 0])))
 
 
 def test_without_features_memory_does_not_grow(network):

@@ -11,12 +11,14 @@ from torch.nn import functional
 class Prediction(NamedTuple):
     """What a network returns.
 
-    logits: class scores before the softmax, ``(n, k)``.
-    features: the last map before pooling, ``(n, m, c, t', v)``.
-    present: which persons and (strided) frames hold anybody, ``(n, m, t')``. A clip without any
-        is absent: as a teacher's prediction it says that this clip has no high-quality match.
-    losses: (name, value) of what the network itself adds to the task loss, already weighted;
-        only in training (`Network.learn`), and only of networks that have such losses.
+    Attributes:
+        logits: class scores before the softmax, ``(n, k)``.
+        features: the last map before pooling, ``(n, m, c, t', v)``.
+        present: which persons and (strided) frames hold anybody, ``(n, m, t')``. A clip without
+            any is absent: as a teacher's prediction it says that this clip has no high-quality
+            match.
+        losses: (name, value) of what the network itself adds to the task loss, already weighted;
+            only in training (`Network.learn`), and only of networks that have such losses.
     """
 
     logits: Float[Tensor, "n k"]

@@ -89,7 +89,7 @@ FRAMES = {
     sure[:, t:] = 0
 """,
     "resize": """\
-    exact = np.clip(moments * t, 0, t - 1)
+    exact = np.clip(moments * t - 0.5, 0, t - 1)
     before = exact.astype(int)
     after = np.minimum(before + 1, t - 1)
     share = np.where(scores[:, before] == 0, 1, (exact - before)[:, None])
@@ -111,7 +111,7 @@ NORMALISATION = {
 """,
     "image": """\
     half = np.asarray(clip["size"])[::-1] / 2
-    x = (x - half)
+    x = (x - half) / half
 """,
     "centre": """\
     first = (sure[0, :, layout["centre_index"]] > 0).argmax()
@@ -131,7 +131,7 @@ BONES = """\
 
 VELOCITIES = """\
     there = x.any(axis=-1, keepdims=True)
-    moved = (x[:, 1:] - x[:, :-1]) * (there[:, 1:])
+    moved = (x[:, 1:] - x[:, :-1]) * (there[:, 1:] & there[:, :-1])
     x = np.concatenate([moved, np.zeros_like(x[:, :1])], axis=1)
 """
 

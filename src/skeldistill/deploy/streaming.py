@@ -92,8 +92,9 @@ class Stream:
     def finish(self, tracks: Sequence[int] | None = None) -> Prediction:
         """End the clips of some tracks, or of all, and say what the network says about them.
 
-        The tracks are reset; they are answered in the order in which they are named. Where clips differ in length, the features of shorter ones are
-        followed by zeros, and nobody is present there.
+        The tracks are reset; they are answered in the order in which they are named. Where clips
+        differ in length, the features of shorter ones are followed by zeros, and nobody is present
+        there.
 
         Raises:
             ValueError: no frame was pushed, or there is no such track.
@@ -108,7 +109,7 @@ class Stream:
         ends = torch.from_numpy(self._frames[rows]).to(self._state[at])
         self._state[at] = _with(self._state[at], torch.from_numpy(rows), ends)
         needed = -(-self._frames // self.step.frames) + self.step.lag
-        while len(due := rows[self._steps[rows] < needed[rows]]):
+        while len(due := np.sort(rows[self._steps[rows] < needed[rows]])):
             self._advance(due, ending=True)
             self._pending[torch.from_numpy(due)] = 0
         said = self._whole(rows)
