@@ -39,7 +39,7 @@ def measure(persons: int = 4) -> dict[str, float]:
                 figures[f"time, {size}, {name} / {BASELINE}"] = ratio
     for name in CONTESTANTS:
         for size, frames in FRAMES.items():
-            figures[f"MB, {size}, {name}"] = peak(prepare, name, frames, persons)
+            figures[f"MB, {size}, {name}"] = peak(prepare(name, frames, persons))
     return figures
 
 

@@ -1,29 +1,19 @@
-"""How much memory something needs: each in a process of its own, whose peak Linux keeps."""
+"""How much memory something needs: the most that PyTorch holds at any moment, by its own count.
 
-import multiprocessing
+A process's peak would do as well, but depends on what the allocator of C keeps back.
+"""
+
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from itertools import accumulate
 
-import torch
-
-
-def peak(prepare: Callable[..., Callable[[], object]], *arguments: Any) -> float:
-    """Megabytes that running what `prepare(*arguments)` gives adds to the process's peak."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_measured, (prepare, arguments))
+from torch.profiler import ProfilerActivity, profile
 
 
-def _measured(prepare: Callable[..., Callable[[], object]], arguments: tuple[Any, ...]) -> float:
-    torch.set_num_threads(1)
-    run = prepare(*arguments)
-    before = _peak_so_far()
-    run()
-    return _peak_so_far() - before
-
-
-def _peak_so_far() -> float:
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    (kilobytes,) = (line.split()[1] for line in lines if line.startswith("VmHWM"))
-    return int(kilobytes) / 1024
+def peak(run: Callable[[], object]) -> float:
+    """Megabytes held at most while it runs, beyond those held before."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run()
+    results = profiler.profiler.kineto_results
+    moments = [event for event in results.events() if event.name() == "[memory]"]
+    moments.sort(key=lambda event: event.start_ns())
+    return max(accumulate((event.nbytes() for event in moments), initial=0)) / 2**20

@@ -32,7 +32,7 @@ def measure(rounds: int = 1) -> dict[str, float]:
     steps["revised, bf16"] = with_sgd(revised)(*in_bf16(*distiller_and_batch(SETTING)))
     steps |= {name: prepare(name) for name in BASELINES}
     seconds = in_turn(steps, rounds, time.process_time)
-    megabytes = {name: peak(prepare, name) for name in ("revised", *BASELINES)}
+    megabytes = {name: peak(prepare(name)) for name in ("revised", *BASELINES)}
     figures = {f"s, {name}": spent for name, spent in seconds.items()}
     figures |= {f"MB, {name}": much for name, much in megabytes.items()}
     for baseline in BASELINES:

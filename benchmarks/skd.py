@@ -110,8 +110,3 @@ STEPS = {
     "revised": revised,
     "revised, quick": quick,
 }
-
-
-def prepare(setting: Setting, name: str) -> Step:
-    """A step by its name, for a process of its own."""
-    return STEPS[name](*distiller_and_batch(setting))

@@ -3,7 +3,7 @@
 import time
 
 from memory import peak
-from skd import STEPS, Setting, distiller_and_batch, prepare
+from skd import STEPS, Setting, distiller_and_batch
 from timing import in_turn
 
 BASELINE = "three losses summed"
@@ -15,7 +15,7 @@ def measure(setting: Setting | None = None, rounds: int = 7) -> dict[str, float]
     distiller, batch = distiller_and_batch(setting)
     steps = {name: make(distiller, batch) for name, make in STEPS.items()}
     seconds = in_turn(steps, rounds, time.process_time)
-    megabytes = {name: peak(prepare, setting, name) for name in STEPS}
+    megabytes = {name: peak(step) for name, step in steps.items()}
     figures = {f"ms, {name}": 1000 * spent for name, spent in seconds.items()}
     figures[f"MB, {BASELINE}"] = megabytes[BASELINE]
     for name in STEPS:

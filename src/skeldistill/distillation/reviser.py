@@ -94,18 +94,29 @@ def _along_the_task(
     seen: Sequence[Tensor],
     compared: Sequence[Tensor],
 ) -> tuple[list[Tensor | None], dict[str, Conflict]]:
-    report = _conflicts(task_loss, terms, seen, compared)
+    report = conflicts_with(task_loss, terms, seen, compared)
     scale = 1 + sum(one.strength for one in report.values())
     total = scale * task_loss + sum(terms.values())
     return list(torch.autograd.grad(total, parameters, allow_unused=True)), report
 
 
-def _conflicts(
-    task_loss: Tensor,
-    terms: Mapping[str, Tensor],
-    seen: Sequence[Tensor],
+def conflicts_with(
+    task_loss: Float[Tensor, ""],
+    terms: Mapping[str, Float[Tensor, ""]],
+    seen: Sequence[Float[Tensor, "..."]],
     compared: Sequence[Tensor],
 ) -> dict[str, Conflict]:
+    """How every term stands to the task, by one tangent; the graph stays.
+
+    Args:
+        task_loss: the loss that must not be made worse.
+        terms: the distillation losses by name, each already weighed.
+        seen: the tensors through which the terms depend on the student.
+        compared: the parameters by whose gradients they are compared.
+
+    Raises:
+        NoTangent: an operation cannot be differentiated twice, or a term sees more than `seen`.
+    """
     task_gradient = torch.autograd.grad(task_loss, compared, retain_graph=True, allow_unused=True)
     touched = [
         parameter

@@ -7,6 +7,7 @@ be known before the network runs, and no network has to know.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -130,16 +131,18 @@ def _by_differentiation(node: Node, incoming: list[Tensor | None]) -> tuple[Tens
 
     The backward pass u -> J^T u is linear, so the gradient of <J^T u, d> by u is J d for any u.
     """
+    name = node.name()
+    kinds = node._input_metadata
     if not callable(node):  # torch.autograd.Function
-        raise NoTangent(f"{node.name()} is written in Python, and may give what is no derivative")
+        raise NoTangent(f"{name} is written in Python, and may give what is no derivative")
     with torch.enable_grad():
         blank = [
             torch.zeros((), dtype=kind.dtype, device=kind.device)
             .expand(tuple(kind.shape))
             .requires_grad_()
-            for kind in node._input_metadata
+            for kind in kinds
         ]
-        back = node(*blank)
+        back: Any = node(*blank)
         pairs = [
             (gradient, tangent.to(gradient.dtype).expand_as(gradient))
             for gradient, tangent in zip(
@@ -152,5 +155,5 @@ def _by_differentiation(node: Node, incoming: list[Tensor | None]) -> tuple[Tens
         gradients, directions = zip(*pairs, strict=True)
         found = torch.autograd.grad(gradients, blank, directions, allow_unused=True)
     if all(one is None for one in found):
-        raise NoTangent(f"{node.name()} can be differentiated once only")
+        raise NoTangent(f"{name} can be differentiated once only")
     return found
