@@ -3,6 +3,7 @@
 A process's peak would do as well, but depends on what the allocator of C keeps back.
 """
 
+import os
 from collections.abc import Callable
 from itertools import accumulate
 
@@ -11,6 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 
 def peak(run: Callable[[], object]) -> float:
     """Megabytes held at most while it runs, beyond those held before."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's greeting
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         run()
     results = profiler.profiler.kineto_results

@@ -1,5 +1,7 @@
 """What estimators share: pictures made smaller, cut into pieces, and people found twice."""
 
+import math
+
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
@@ -78,7 +80,8 @@ def tiles(height: int, width: int, count: int) -> list[tuple[slice, slice]]:
 
 
 def _pieces(length: int, count: int) -> list[slice]:
-    size = min(length, round(length / (count - (count - 1) * OVERLAP)))
+    # rounded up: of a small picture, rounding down would leave rows out
+    size = min(length, math.ceil(length / (count - (count - 1) * OVERLAP)))
     starts = np.rint(np.linspace(0, length - size, count)).astype(int).tolist()
     return [slice(start, start + size) for start in starts]
 
