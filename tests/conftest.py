@@ -1,11 +1,14 @@
 """What every test may use."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from skeldistill.cli import main
 
 DATA = Path(
     os.environ.get("SKELDISTILL_DATA", Path(__file__).parent.parent.parent / "shared" / "data")
@@ -28,3 +31,18 @@ def real_data() -> Callable[[str], Path]:
 def rng() -> np.random.Generator:
     """A generator that is the same in every run."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def skeldistill(monkeypatch, capsys, tmp_path) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line in an empty folder: its exit status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["skeldistill", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        said = capsys.readouterr()
+        return stopped.value.code or 0, said.out, said.err
+
+    return run

@@ -8,7 +8,6 @@ import pytest
 import yaml
 from stores import named, small_store
 
-from skeldistill.cli import main
 from skeldistill.training import experiment
 
 RECIPE = {
@@ -23,21 +22,6 @@ RECIPE = {
     "student": {"name": "STGCN", "width": 0.125},
     "seeds": [0],
 }
-
-
-@pytest.fixture
-def skeldistill(monkeypatch, capsys, tmp_path):
-    """Runs a command line in an empty folder: its exit status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["skeldistill", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        said = capsys.readouterr()
-        return stopped.value.code or 0, said.out, said.err
-
-    return run
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """Extraction as a user types it, on small videos and on real ones."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from videos import four_videos, made
 
-from skeldistill.cli import main
 from skeldistill.data.store import Store
 
 pytest.importorskip("av")
@@ -19,20 +17,6 @@ pytest.importorskip("av")
 def folder(tmp_path: Path) -> Path:
     """Four videos of two classes."""
     return four_videos(tmp_path / "videos")
-
-
-@pytest.fixture
-def skeldistill(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["skeldistill", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        said = capsys.readouterr()
-        return stopped.value.code or 0, said.out, said.err
-
-    return run
 
 
 def test_from_videos_to_a_pair_of_stores(skeldistill, folder, tmp_path):

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from skeldistill import readers
+from skeldistill import readers, waiting
 from skeldistill.clip import Clip
-from skeldistill.data import importing
 from skeldistill.data.checking import Finding, check, describe
 from skeldistill.data.exporting import export_pyskl
 from skeldistill.data.importing import import_source
@@ -182,7 +181,7 @@ def test_a_bar_appears_only_if_it_takes_long(
     capsys: pytest.CaptureFixture[str],
     patience: float,
 ) -> None:
-    monkeypatch.setattr(importing, "PATIENCE", patience)
+    monkeypatch.setattr(waiting, "PATIENCE", patience)
     clips = tuple(clip(f"{i}") for i in range(5))
     import_source(Made(clips=clips), None, tmp_path / "a.store")
     told = capsys.readouterr()

@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from predicting import acting, sides, small_checkpoint, write_video
 from stores import named, small_store
 
 from skeldistill import checkpoint, deploy
-from skeldistill.cli import main
 from skeldistill.clip import Clip
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import SOLITARY, Clips
@@ -304,21 +302,6 @@ def test_a_blank_canvas_holds_all_joints(rng):
 
 
 # ---------------------------------------------------------------- the command line
-
-
-@pytest.fixture
-def skeldistill(monkeypatch, capsys, tmp_path):
-    """Runs a command line in an empty folder: its exit status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["skeldistill", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        said = capsys.readouterr()
-        return stopped.value.code or 0, said.out, said.err
-
-    return run
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import yaml
 from stores import named, small_store
 
 from skeldistill import layouts, losses, networks
-from skeldistill.cli import main
 from skeldistill.losses import LossContext
 from skeldistill.networks import STGCN, ST2sGCN, STsGCN
 from skeldistill.report import reproduce as report
@@ -647,18 +646,6 @@ def _blank(row):
         for c in row
     ]
     return {"cells": cells, "latency_ms": None, "seconds": None, "stand_ins": []}
-
-
-@pytest.fixture
-def skeldistill(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr("sys.argv", ["skeldistill", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        said = capsys.readouterr()
-        return stopped.value.code or 0, said.out, said.err
-
-    return call
 
 
 def test_from_the_command_line(skeldistill, results, penn):

@@ -9,7 +9,6 @@ import pytest
 from stores import named, small_store
 
 from skeldistill import checkpoint, recipe
-from skeldistill.cli import main
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import evaluation_clips
 from skeldistill.data.store import Store
@@ -129,18 +128,6 @@ def test_the_table_holds_every_point(swept):
         == ("teacher", "JointOcclusion", "1")
     ]
     assert [float(line["top1"]) for line in found] == [first]
-
-
-@pytest.fixture
-def skeldistill(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr("sys.argv", ["skeldistill", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        said = capsys.readouterr()
-        return stopped.value.code or 0, said.out, said.err
-
-    return call
 
 
 def test_from_the_command_line(skeldistill, experiment, swept, tmp_path):

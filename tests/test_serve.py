@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import struct
-import sys
 import threading
 import zipfile
 import zlib
@@ -22,7 +21,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from predicting import acting, sides, small_checkpoint, write_video
 
-from skeldistill.cli import main
 from skeldistill.cli.serve import name_of
 from skeldistill.deploy import serve, serve_live, serve_page, serve_skeletons
 from skeldistill.deploy.following import Moment, Pose
@@ -701,20 +699,6 @@ def test_two_persons_are_seen_together_by_a_network_for_two():
 
 
 # ---------------------------------------------------------------- the command line
-
-
-@pytest.fixture
-def skeldistill(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["skeldistill", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        said = capsys.readouterr()
-        return stopped.value.code or 0, said.out, said.err
-
-    return run
 
 
 def test_the_command_serves_networks_by_their_names(skeldistill, tmp_path, monkeypatch):

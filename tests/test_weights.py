@@ -3,14 +3,12 @@
 import dataclasses
 import hashlib
 import json
-import sys
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from skeldistill.cli import main
 from skeldistill.deploy import weights as weights_module
 from skeldistill.deploy.weights import Weights, fetch
 
@@ -113,20 +111,6 @@ def test_nothing_is_fetched_without_address_and_checksum(tmp_path):
         if not one.addresses:
             with pytest.raises(ValueError, match="lacks an address here: give --address"):
                 fetch(one, tmp_path)
-
-
-@pytest.fixture
-def skeldistill(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["skeldistill", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        said = capsys.readouterr()
-        return stopped.value.code or 0, said.out, said.err
-
-    return run
 
 
 def test_weights_are_listed_and_fetched(skeldistill, tmp_path):

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
+
+from skeldistill.waiting import shown
 
 if TYPE_CHECKING:
     from skeldistill.training.evaluate import Said
@@ -50,11 +51,8 @@ def evaluate(
     if split and store is None:
         raise ValueError(f"--split {split}: splits are a store's; give one after the runs")
     factors = _factors(weights, len(runs))
-    console = Console(stderr=True)
-    found = [
-        evaluate_run(run, store, split)
-        for run in track(runs, "evaluating", console=console, transient=True)
-    ]
+    with shown(runs, "evaluating", total=len(runs), unit="runs") as counted:
+        found = [evaluate_run(run, store, split) for run in counted]
     classes = found[0][1]
     for run, (_, others) in zip(runs, found, strict=True):
         if others != classes:

@@ -2,23 +2,15 @@
 
 import datetime
 import inspect
-import time
-from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from skeldistill import __version__
-from skeldistill.clip import Clip
 from skeldistill.data.labelling import Labelled, Labels
 from skeldistill.data.store import Store, StoreWriter
 from skeldistill.readers.reader import Reader
-
-PATIENCE = 1.0
-"""Seconds after which an import shows how far it is."""
+from skeldistill.waiting import shown
 
 
 def import_source(
@@ -51,11 +43,12 @@ def import_source(
         reader = Labelled(reader=reader, labels=Labels.read(Path(labels)))
         told["labels"] = str(labels)
     source = reader.describe(source_path)  # type: ignore[arg-type]
-    clips: Iterable[Clip] = reader.read(source_path)  # type: ignore[arg-type]
-    if progress:
-        clips = _shown(clips, source.num_clips, store_path.name)
-    with StoreWriter(store_path, source, provenance=told) as writer:
-        for clip in clips:
+    clips = reader.read(source_path)  # type: ignore[arg-type]
+    with (
+        StoreWriter(store_path, source, provenance=told) as writer,
+        shown(clips, store_path.name, total=source.num_clips, quiet=not progress) as counted,
+    ):
+        for clip in counted:
             writer.write(clip)
     return Store.open(store_path)
 
@@ -86,26 +79,3 @@ def _plain(value: Any) -> Any:
 def _needs_files(reader: Reader) -> bool:
     path = inspect.signature(reader.read).parameters["path"]
     return path.default is inspect.Parameter.empty
-
-
-def _shown(clips: Iterable[Clip], total: int | None, what: str) -> Iterator[Clip]:
-    """The clips, with a bar once it has taken longer than anybody likes to wait."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("clips"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    task = bar.add_task(what, total=total)
-    begun = time.monotonic()
-    try:
-        for clip in clips:
-            yield clip
-            bar.advance(task)
-            if not bar.live.is_started and time.monotonic() - begun > PATIENCE:
-                bar.start()
-    finally:
-        if bar.live.is_started:
-            bar.stop()

@@ -4,13 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
 from skeldistill.clip import Clip
 from skeldistill.data.store import Store, StoreWriter
 from skeldistill.layouts import Layout
 from skeldistill.readers.reader import Source
+from skeldistill.waiting import shown
 
 
 def rewrite(
@@ -45,15 +43,10 @@ def rewrite(
         units=store.units,
         classes=store.classes,
     )
-    shown = track(
-        clips,
-        path.name,
-        total=len(store),
-        disable=quiet,
-        transient=True,
-        console=Console(stderr=True),
-    )
-    with StoreWriter(path, source, provenance={**store.provenance, **done}) as writer:
-        for clip in shown:
+    with (
+        StoreWriter(path, source, provenance={**store.provenance, **done}) as writer,
+        shown(clips, path.name, total=len(store), quiet=quiet) as counted,
+    ):
+        for clip in counted:
             writer.write(clip)
     return Store.open(path)

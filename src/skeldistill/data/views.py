@@ -9,8 +9,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.progress import track
-
 from skeldistill import completions, degradations, readers, recipe
 from skeldistill.data.importing import import_source
 from skeldistill.data.store import Store
@@ -18,6 +16,7 @@ from skeldistill.data.store_writer import StoreWriter
 from skeldistill.degradations.seeding import apply, clip_rng
 from skeldistill.readers.reader import Source
 from skeldistill.shelf import build
+from skeldistill.waiting import shown
 
 
 def open_views(data: recipe.Data, folder: Path, *, quiet: bool = False) -> tuple[Store, Store]:
@@ -80,10 +79,13 @@ def derived(
     source = Source(
         layout=store.layout, channels=store.channels, units=store.units, classes=store.classes
     )
-    names = [part.name for part in worse] + ([completion.name] if completion else [])
+    names = " + ".join(part.name for part in (*worse, completion) if part is not None)
     made.parent.mkdir(parents=True, exist_ok=True)
-    with StoreWriter(made, source, provenance={**store.provenance, "derived": named}) as writer:
-        for row in track(range(len(store)), f"{' + '.join(names)}", disable=quiet, transient=True):
+    with (
+        StoreWriter(made, source, provenance={**store.provenance, "derived": named}) as writer,
+        shown(range(len(store)), names, total=len(store), quiet=quiet) as rows,
+    ):
+        for row in rows:
             clip = store.clip(row)
             joints, scores = apply(
                 parts, clip.joints, clip.scores, layout=clip.layout, rng=clip_rng(seed, clip.id)

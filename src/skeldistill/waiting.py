@@ -1,0 +1,55 @@
+"""What is shown while one waits: a bar for loops that take longer than anybody likes to wait."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+T = TypeVar("T")
+
+PATIENCE = 1.0
+"""Seconds after which a loop shows how far it is."""
+
+
+@contextmanager
+def shown(
+    items: Iterable[T], what: str, *, total: int | None, unit: str = "clips", quiet: bool = False
+) -> Iterator[Iterator[T]]:
+    """The items, with a bar on the standard error output once they have taken `PATIENCE`.
+
+    A context and not a generator alone: an error in the loop must end the bar there and then, and
+    not write its last line when the interpreter comes to throw the generator away.
+
+    Args:
+        items: what the loop goes over.
+        what: named before the bar.
+        total: how many there are, if that is known.
+        unit: what is counted.
+        quiet: no bar.
+    """
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    task = bar.add_task(what, total=total)
+    begun = time.monotonic()
+
+    def counted() -> Iterator[T]:
+        for item in items:
+            yield item
+            bar.advance(task)
+            if not (quiet or bar.live.is_started) and time.monotonic() - begun > PATIENCE:
+                bar.start()
+
+    try:
+        yield counted()
+    finally:
+        if bar.live.is_started:
+            bar.stop()
