@@ -78,6 +78,16 @@ METHODS = [
 ]
 
 
+def quality() -> list[dict]:
+    bounds = [(0.0, 0.0, 90), (0.01, 0.12, 30), (0.13, 0.4, 30), (0.42, 0.9, 29), (1.0, 1.0, 12)]
+    groups = []
+    for least, most, clips in bounds:
+        top1 = {m[0]: m[3] - (0 if m[2] == "high" else 60 * most) for m in METHODS}
+        gap = (top1["teacher"] - top1["student"]) * clips / 191
+        groups.append({"least": least, "most": most, "clips": clips, "top1": top1, "gap": gap})
+    return groups
+
+
 def method(entry: tuple, names: list[str], runs: int, rng: np.random.Generator) -> dict:
     name, kind, view, center, terms = entry
     table = confusion(len(names), center / 100, rng)
@@ -152,5 +162,6 @@ def fake(
             }
             for name, difference, low, high, surely in pairs
         ],
+        "by_quality": quality(),
         "clips": shown,
     }

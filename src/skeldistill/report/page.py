@@ -9,7 +9,7 @@ import jinja2
 
 from skeldistill.files import write_text
 from skeldistill.layouts import PARTS
-from skeldistill.report import charts, clips, curves, embeddings, responses, strips, tables
+from skeldistill.report import charts, clips, curves, embeddings, quality, responses, strips, tables
 from skeldistill.report.palette import inline
 from skeldistill.report.reading import (
     Results,
@@ -71,6 +71,7 @@ def content(results: Results) -> dict[str, Any]:
         "files": {"csv": tables.as_csv(results), "tex": tables.as_latex(results)},
         "comparisons": [_comparison(entry) for entry in results.get("comparisons") or []],
         "accuracy": charts.accuracy(results),
+        "quality": quality.quality(results),
         "clips": shown,
         "matrices": matrices,
         "changes": charts.largest_changes(results),

@@ -15,6 +15,7 @@ from skeldistill.distillation.knowledge import ask
 from skeldistill.recipe import Recipe
 from skeldistill.training.machine import machine
 from skeldistill.training.perform import number_of_classes, teacher_examples
+from skeldistill.training.quality import by_quality
 from skeldistill.training.samples import sample_clips
 from skeldistill.training.statistics import compare, gap_closed, over_runs
 from skeldistill.training.task import NETWORK, Task
@@ -67,6 +68,7 @@ def gather(
         "interval_note": INTERVALS,
         "methods": rows,
         "comparisons": _comparisons(recipe, rows, rights, plain),
+        "by_quality": by_quality(low, by_method, (teacher, plain) if teacher and plain else None),
         "clips": sample_clips(recipe, high, low, by_method),
     }
 
