@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from skeldistill.cli import main
 from skeldistill.training.between import between, open_finished
 
 
@@ -62,15 +61,11 @@ def test_seeds_that_differ_are_paired_in_order(tmp_path):
     assert found.seeds == ((0, 7), (1, 8))
 
 
-def test_the_command_ends_in_a_sentence(runs, capsys, monkeypatch):
+def test_the_command_ends_in_a_sentence(runs, skeldistill):
     a, b = runs
-    command = ["skeldistill", "compare", f"{a}:SKD", f"{b}:low"]
     for extra in ([], ["--json"]):
-        monkeypatch.setattr("sys.argv", command + extra)
-        with pytest.raises(SystemExit) as end:
-            main()
-        assert end.value.code == 0
-        said = capsys.readouterr().out
+        code, said, err = skeldistill("compare", f"{a}:SKD", f"{b}:low", *extra)
+        assert code == 0, err
         if extra:
             assert json.loads(said)["comparison"]["difference"] == 25
         else:

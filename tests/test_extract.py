@@ -24,8 +24,6 @@ from skeldistill.readers.reader import Source
 
 pytest.importorskip("av")
 
-pytest.importorskip("av")
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

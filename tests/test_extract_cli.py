@@ -10,8 +10,6 @@ from skeldistill.data.store import Store
 
 pytest.importorskip("av")
 
-pytest.importorskip("av")
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

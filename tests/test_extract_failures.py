@@ -23,8 +23,6 @@ from skeldistill.deploy.extract_workers import Processes
 
 pytest.importorskip("av")
 
-pytest.importorskip("av")
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -1,14 +1,13 @@
 """Stream fusion: the sum of what runs say, clip by clip, and the command that shows it."""
 
 import csv
+import functools
 import json
-import sys
 
 import numpy as np
 import pytest
 from stores import named, small_store
 
-from skeldistill.cli import main
 from skeldistill.training.evaluate import Said
 from skeldistill.training.fusion import fuse, softmax
 
@@ -83,17 +82,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def evaluate(monkeypatch, capsys, folder):
+def evaluate(skeldistill, monkeypatch, folder):
     monkeypatch.chdir(folder)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["skeldistill", "evaluate", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        said = capsys.readouterr()
-        return stopped.value.code or 0, said.out, said.err
-
-    return run
+    return functools.partial(skeldistill, "evaluate")
 
 
 RUNS = tuple(f"{stream}/fold0/teacher/seed0" for stream in ("joint", "bone"))

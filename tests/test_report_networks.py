@@ -9,7 +9,6 @@ from fake_results import fake
 from stores import named, small_store
 
 from skeldistill import recipe
-from skeldistill.cli import main
 from skeldistill.prediction import Prediction
 from skeldistill.report import embeddings, figures, maps, page, responses, strips
 from skeldistill.training.features import CLASSES, OF_EACH, chosen, joint_responses
@@ -130,7 +129,7 @@ def test_a_projection_keeps_clusters_apart_and_is_the_same_again(channels):
     assert apart > 2 * np.linalg.norm(points[:10] - middle[0], axis=1).mean()
 
 
-def test_a_run_keeps_features_and_report_draws_them(tmp_path, monkeypatch, capsys):
+def test_a_run_keeps_features_and_report_draws_them(tmp_path, skeldistill):
     small_store(tmp_path / "high.arrow", named(24, "train") + named(12, "test", 24))
     parsed = recipe.parse(
         {
@@ -149,14 +148,15 @@ def test_a_run_keeps_features_and_report_draws_them(tmp_path, monkeypatch, capsy
     )
     (tmp_path / "small.yaml").write_text(parsed.to_yaml())
     root = tmp_path / "run"
-    _command(monkeypatch, "run", str(tmp_path / "small.yaml"), "--out", str(root))
+    code, _, err = skeldistill("run", tmp_path / "small.yaml", "--out", root)
+    assert code == 0, err
     with np.load(root / "features.npz") as held:
         assert held["methods"].tolist() == ["teacher", "low", "SKD"]
         assert len(held["features0"]) == len(held["ids"]) == 12
         assert held["responses2"].shape == (12, 13)
     assert 'id="networks"' in (root / "report.html").read_text(encoding="utf-8")
     before = (root / "features.npz").stat().st_mtime_ns
-    _command(monkeypatch, "report", str(root), "--features")
+    assert skeldistill("report", root, "--features")[0] == 0
     assert (root / "features.npz").stat().st_mtime_ns == before  # nothing is asked twice
     names = {path.name for path in (root / "figures").iterdir()}
     drawn = ("accuracy", "features", "responses", "strips")
@@ -171,10 +171,3 @@ def test_without_features_nothing_is_added(tmp_path):
     assert maps.added(held, tmp_path / "features.npz") is held
     with pytest.raises(ValueError, match="--features"):
         figures.FIGURES["features"](held)
-
-
-def _command(monkeypatch, *words):
-    monkeypatch.setattr("sys.argv", ["skeldistill", *words])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 0

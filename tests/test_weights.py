@@ -12,8 +12,6 @@ import pytest
 from skeldistill.deploy import weights as weights_module
 from skeldistill.deploy.weights import Weights, fetch
 
-pytest.importorskip("av")
-
 DATA = b"weights" * 1000
 SUM = hashlib.sha256(DATA).hexdigest()
 
