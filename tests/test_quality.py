@@ -69,22 +69,30 @@ def test_lost_joints_are_counted(tmp_path):
 
 
 def test_by_hand(tmp_path):
-    low = store_of_losses(tmp_path / "low.arrow", [0, 0, 0.4, 1])
+    low = store_of_losses(tmp_path / "low.arrow", [0, 0, 0.4, 1, 0.6])
     teacher = {"c0": True, "c1": True, "c2": True, "c3": True, "of the high view alone": False}
     tasks = {
         "teacher": [answered(tmp_path, "teacher", seed, teacher) for seed in (0, 1)],
         "low": [
-            answered(tmp_path, "low", 0, {"c0": True, "c1": False, "c2": False, "c3": False}),
-            answered(tmp_path, "low", 1, {"c0": True, "c1": True, "c2": True, "c3": False}),
+            answered(tmp_path, "low", seed, rights | {"c4": bool(seed), "not in the store": True})
+            for seed, rights in enumerate(
+                (
+                    {"c0": True, "c1": False, "c2": False, "c3": False},
+                    {"c0": True, "c1": True, "c2": True, "c3": False},
+                )
+            )
         ],
     }
-    none, some, everything = by_quality(low, tasks, ("teacher", "low"))
+    none, some, everything, alone = by_quality(low, tasks, ("teacher", "low"))
     assert (none["clips"], some["clips"], everything["clips"]) == (2, 1, 1)
     assert none["top1"] == {"teacher": 100, "low": 75}
     assert some["top1"] == {"teacher": 100, "low": 50}
     assert everything["top1"] == {"teacher": 100, "low": 0}
     # 8 answers a method: one, one and two wrong answers of the student
     assert [group["gap"] for group in (none, some, everything)] == [12.5, 12.5, 25]
+    assert alone == {"least": 0.6, "most": 0.6, "clips": 1, "top1": {"low": 50}, "gap": None} | {
+        key: pytest.approx(0.6) for key in ("least", "most")
+    }
     assert by_quality(low, tasks, None)[0]["gap"] is None
 
 
@@ -117,6 +125,12 @@ def test_the_page_names_the_groups_and_says_where_the_gap_is():
     assert shown["sentence"].startswith("47 % of the clips have lost nothing and hold 9.6 of")
     assert "6 % have lost everything and hold 5.0, which no student" in shown["sentence"]
     assert "Where the gap is" in render(results)
+    results["by_quality"].append(
+        {"least": 0.5, "most": 1.0, "clips": 7, "top1": {"student": 20.0}, "gap": None}
+    )
+    assert quality(results)["rows"][-1]["lost"] == "no high view"
+    assert quality(results)["sentence"] == shown["sentence"]
+    assert render(results).count("no high view") == 1
     assert lost({"least": 0.2, "most": 1.0}) == "20 to 100 %"
 
 

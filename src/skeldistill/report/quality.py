@@ -12,20 +12,21 @@ def quality(results: Results) -> dict[str, Any] | None:
         return None
     names = [m["name"] for m in methods(results) if m.get("name") in groups[0]["top1"]]
     high, low = teacher(results), plain(results)
-    measured = high and low and all(group.get("gap") is not None for group in groups)
+    with_gap = [group for group in groups if group.get("gap") is not None]
+    measured = high and low and with_gap
     return {
         "names": names,
         "rows": [
             {
-                "lost": lost(group),
+                "lost": lost(group) if len(group["top1"]) == len(names) else "no high view",
                 "clips": group["clips"],
-                "top1": [group["top1"][name] for name in names],
+                "top1": [group["top1"].get(name) for name in names],
                 "gap": group.get("gap"),
             }
             for group in groups
         ],
         "gap": (high["name"], low["name"]) if high and low and measured else None,
-        "sentence": sentence(groups) if measured else "",
+        "sentence": sentence(with_gap) if measured else "",
     }
 
 

@@ -43,7 +43,8 @@ def by_quality(
 ) -> list[dict[str, Any]]:
     """Every method's accuracy over clips with ever more lost joints in their low view.
 
-    Only clips that every method answered for are counted, so that all columns are about the same.
+    The groups hold the clips that every method answered for, so that all columns are about the
+    same; clips that have no high view come last, in a group of their own.
 
     Args:
         low: the low view, whose lost joints are counted.
@@ -57,29 +58,38 @@ def by_quality(
     """
     shares = lost_joints(low)
     answers = {name: _answers(tasks) for name, tasks in by_method.items()}
-    common = set(shares).intersection(*(_ids(mine) for mine in answers.values()))
+    known = [_ids(mine) & set(shares) for mine in answers.values()]
+    common = set.intersection(*known)
     ends = edges(np.array([shares[clip_id] for clip_id in sorted(common)]))
     if len(ends) < 2:
         return []
-    groups = []
-    rights = {name: _rights(mine, common) for name, mine in answers.items()}
-    for before, most in zip([-1.0, *ends], ends, strict=False):
-        inside = {clip_id for clip_id in common if before < shares[clip_id] <= most}
-        here = {name: _rights(mine, inside) for name, mine in answers.items()}
-        gap = None
+    chosen = [
+        {clip_id for clip_id in common if before < shares[clip_id] <= end}
+        for before, end in zip([-1.0, *ends], ends, strict=False)
+    ]
+    groups = [_group(inside, shares, answers) for inside in chosen]
+    for group, inside in zip(groups, chosen, strict=True):
+        group["gap"] = None
         if against is not None:
-            teacher, plain = (here[name].sum() / rights[name].size for name in against)
-            gap = 100 * float(teacher - plain)
-        groups.append(
-            {
-                "least": min(shares[clip_id] for clip_id in inside),
-                "most": most,
-                "clips": len(inside),
-                "top1": {name: 100 * float(right.mean()) for name, right in here.items()},
-                "gap": gap,
-            }
-        )
+            whole = len(_rights(answers[against[0]], common))
+            teacher, plain = (_rights(answers[name], inside).sum() for name in against)
+            group["gap"] = 100 * float(teacher - plain) / whole
+    rest = set.union(*known) - common
+    if rest:
+        groups.append({**_group(rest, shares, answers), "gap": None})
     return groups
+
+
+def _group(
+    inside: set[str], shares: Mapping[str, float], answers: Mapping[str, list[tuple[str, bool]]]
+) -> dict[str, Any]:
+    here = {name: _rights(mine, inside) for name, mine in answers.items()}
+    return {
+        "least": min(shares[clip_id] for clip_id in inside),
+        "most": max(shares[clip_id] for clip_id in inside),
+        "clips": len(inside),
+        "top1": {name: 100 * float(right.mean()) for name, right in here.items() if right.size},
+    }
 
 
 def _answers(tasks: Sequence[Task]) -> list[tuple[str, bool]]:
