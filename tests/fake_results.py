@@ -156,6 +156,9 @@ def fake(
                 "low": low,
                 "high": high,
                 "p": 0.012,
+                "gained": 31,
+                "lost": 12,
+                "mcnemar_p": 0.0054,
                 "sentence": f"{name} is better than student + augmentation by {difference} "
                 f"points, 95 % interval {low} to {high}.",
                 "above_noise": surely,

@@ -46,6 +46,18 @@ def test_clips_are_paired_by_id(runs):
     assert found.comparison.difference == 25
 
 
+def test_a_clip_of_several_folds_is_one_clip(tmp_path):
+    right = {"a": np.array([1, 1, 1, 0, 1, 1], bool), "b": np.array([1, 0, 0, 0, 0, 0], bool)}
+    for name, said in right.items():
+        for fold in range(3):
+            for seed in (0, 1):
+                finish(tmp_path / "r", name, seed, said, fold=fold)
+    found = between(open_finished(f"{tmp_path}/r:a"), open_finished(f"{tmp_path}/r:b"))
+    assert (found.clips, found.distinct, len(found.folds)) == (18, 6, 3)
+    assert (found.comparison.gained, found.comparison.lost) == (4, 0)
+    assert found.comparison.p > 0.05  # 4 of 4 coins; as 12 clips they would look certain
+
+
 def test_a_method_is_no_better_than_itself(runs):
     one = open_finished(f"{runs[0]}:SKD")
     found = between(one, one).comparison

@@ -357,7 +357,7 @@ def test_the_step_ends_with_the_scores_of_the_whole_clip(tmp_path):
     recogniser, said = Recogniser.of(seasoned(Short), about()), []
     export_step(recogniser, tmp_path, say=said.append)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "step.onnx", "step.json", "start.npz", "labels.json",
+        "step.onnx", "step.json", "start.npz", *FILES,
     }  # fmt: skip
     told = json.loads((tmp_path / "step.json").read_text())
     with np.load(tmp_path / "start.npz") as start:
@@ -367,6 +367,67 @@ def test_the_step_ends_with_the_scores_of_the_whole_clip(tmp_path):
         clips = np.random.default_rng(t).normal(size=(n, 2, t, 13, 3)).astype(np.float32)
         ours = run_clip(tmp_path / "step.onnx", step, clips)
         np.testing.assert_allclose(ours, torch_scores(recogniser.network)(clips), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def stepping(tmp_path_factory):
+    """The folder of a step, and its network."""
+    needs_onnx()
+    from skeldistill.deploy.export_step import export_step
+
+    network, folder = seasoned(Short), tmp_path_factory.mktemp("step")
+    export_step(Recogniser.of(network, about()), folder)
+    return folder, network
+
+
+@pytest.mark.parametrize("persons", [1, 3])
+def test_the_steps_example_runs_alone(stepping, persons, tmp_path, rng):
+    folder, network = stepping
+    one = clip(rng, persons=persons)
+    np.savez(tmp_path / "clip.npz", joints=one.joints, scores=one.scores)
+    alone = "import sys; sys.modules['skeldistill'] = sys.modules['torch'] = None; import runpy; "
+    script = f"{alone}sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0])"
+    words = [sys.executable, "-c", script, str(folder / "example.py"), str(tmp_path / "clip.npz")]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    every_frame = Recogniser.of(network, about(frames=one.joints.shape[1]))
+    said, named = json.loads(ran.stdout), every_frame.recognise(one)
+    assert said["label"] == named.label
+    np.testing.assert_allclose(said["probabilities"], named.probabilities, atol=1e-4)
+    assert len((folder / "example.py").read_text().splitlines()) <= 40
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        *({"normalisation": way} for way in ("clip", "image", "centre", "none")),
+        *({"stream": stream} for stream in ("bone", "velocity", "bone_velocity")),
+        {"least_score": 0.4, "frame_choice": "resize", "test_clips": 3},
+    ],
+    ids=str,
+)
+def test_every_step_of_the_steps_example_is_that_of_training(
+    stepping, sampling, tmp_path, monkeypatch, capsys, rng
+):
+    from skeldistill.deploy.export_step_example import step_example
+
+    folder, network = stepping
+    for name in ("step.onnx", "start.npz", "step.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    recogniser, one = Recogniser.of(network, about(**sampling)), clip(rng, size=(90, 120))
+    prepared = export_folder.streamed(recogniser, 4)
+    export_folder.write_beside(tmp_path, recogniser, prepared, step_example(recogniser))
+    told = {"joints": one.joints.tolist(), "scores": one.scores.tolist(), "size": one.size}
+    (tmp_path / "clip.json").write_text(json.dumps(told))
+    monkeypatch.setattr(sys, "argv", ["example.py", str(tmp_path / "clip.json")])
+    runpy.run_path(str(tmp_path / "example.py"))
+    said = json.loads(capsys.readouterr().out)["probabilities"]
+    every = {"frames": one.joints.shape[1], "frame_choice": "uniform", "test_clips": 1}
+    named = Recogniser.of(network, about(**{**sampling, **every})).recognise(one)
+    np.testing.assert_allclose(said, named.probabilities, atol=1e-4)
+    assert len((tmp_path / "example.py").read_text().splitlines()) <= 44
+    assert not any("averaged" in sentence for sentence in prepared["steps"])
+    assert sum("All frames are taken" in sentence for sentence in prepared["steps"]) == 1
 
 
 def test_a_network_that_sees_whole_clips_has_no_step(tmp_path):

@@ -479,7 +479,8 @@ def hostile(tmp_path):
         (("people.arrow", "--out", "people.arrow", "--format", "csv"), "is the source itself"),
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY), "cannot be decoded"),
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--whole"), "no end"),
-        (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--overlay", "o.mp4"), "record it first"),
+        (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--overlay", "o.mp4"), "cannot be decoded"),
+        (("people.arrow", "--live", "--whole"), "--live goes frame by frame"),
     ],
 )
 def test_refused_in_one_line_and_nothing_is_written(

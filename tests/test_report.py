@@ -85,6 +85,7 @@ def test_the_page_says_what_the_results_say(results: dict, html: str):
         assert comparison["sentence"] in said
     for fact in ("3.07 M", "1.94 G", "12.3 ms", results["command"], "epochs: 30", "1 h 12 min"):
         assert fact in said
+    assert said.count("31 clips gained, 12 lost; McNemar's exact test p = 0.005") == 2
     assert said.count("▲ above noise") == 1
     assert said.count("○ within noise") == 1
 

@@ -164,6 +164,15 @@ def test_parameters_of_table_two_are_units_of_two_to_the_twentieth():
         assert round((count + 256 * 256 + 256) / 2**20, 2) == printed[name]
 
 
+def test_plkd_has_nine_blocks_and_the_skd_that_it_quotes_has_ten():
+    for cell in select():
+        skd = cell.book.name == "skd" or cell.about.method == "SKD"
+        for name in {cell.about.teacher, cell.about.student} & {"ST-GCN", "ST-GCN of SKD"}:
+            assert name is not None
+            part = cell.book.networks[name].part.name
+            assert part == ("STGCN" if skd else "STGCN9"), ids(cell)
+
+
 # recipes
 
 
@@ -624,6 +633,17 @@ def test_markdown_is_one_line_a_figure(results):
     assert len(lines) == 2 * tables + sum(len(r["cells"]) for _, _, r in report.rows(results))
     assert "Not run: ntu60/kinect" in text
     assert "Note: Graph matching needs the same joints" in text
+
+
+def test_latex_is_one_line_a_figure_and_a_rule_between_rows(results):
+    text = report.as_latex(results)
+    lines = [line for line in text.splitlines() if line.endswith(r" \\")]
+    found = [row for _, _, row in report.rows(results)]
+    tables = len(results["tables"])
+    assert len(lines) == tables + sum(len(row["cells"]) for row in found)
+    assert text.count(r"\midrule") == len(found)
+    assert text.count(r"\begin{tabular}{llrrr") == text.count(r"\end{tabular}") == tables
+    assert "% Not run: ntu60/kinect" in text
 
 
 def test_printed_costs_are_shown_as_printed():

@@ -130,6 +130,14 @@ def test_the_table_holds_every_point(swept):
     assert [float(line["top1"]) for line in found] == [first]
 
 
+def test_the_table_for_a_paper_has_a_line_a_method(swept):
+    text = report.as_latex(swept)
+    lines = [line for line in text.splitlines() if line.endswith(r" \\")]
+    assert len(lines) == 1 + 3
+    assert {line.count(" & ") for line in lines} == {2 + len(NAMES)}
+    assert r"Clean top-1 \%" in lines[0]
+
+
 def test_from_the_command_line(skeldistill, experiment, swept, tmp_path):
     code, out, err = skeldistill(
         "robustness", experiment, "--degradations", ",".join(NAMES), "--out", tmp_path / "made"
@@ -137,6 +145,7 @@ def test_from_the_command_line(skeldistill, experiment, swept, tmp_path):
     assert code == 0, err
     assert "keeps" in out
     assert json.loads((tmp_path / "made/robustness.json").read_text()) == swept
+    assert (tmp_path / "made/robustness.tex").read_text() == report.as_latex(swept)
     assert (tmp_path / "made/robustness.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "made/robustness.html").read_text(encoding="utf-8")
     assert "low+completion" in page

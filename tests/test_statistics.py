@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from skeldistill.training.distinct import Distinct
 from skeldistill.training.statistics import (
     cohens_h,
     compare,
@@ -99,3 +100,72 @@ def test_effect_sizes_by_hand(rng):
     assert (found.gained, found.lost) == (2, 1)
     assert found.odds_ratio == pytest.approx(2.5 / 1.5)
     assert found.mcnemar_p == 1
+
+
+def names(*folds):
+    return [[f"clip{one}" for one in fold] for fold in folds]
+
+
+def test_with_every_clip_in_one_fold_the_ids_change_nothing(rng):
+    mine, other = rights(rng, [0.6, 0.7], clips=80), rights(rng, [0.5, 0.6], clips=80)
+    ids = names(range(80), range(80, 160))
+    assert compare(mine, other, ids=ids, draws=200) == compare(mine, other, draws=200)
+    assert gap_closed(mine, other, 0.9, ids=ids) == gap_closed(mine, other, 0.9)
+
+
+def test_answers_that_are_given_again_do_not_narrow_the_interval(rng):
+    other = rights(rng, [0.5], seeds=1, clips=150)
+    mine = [np.maximum(other[0], (rng.random((1, 150)) < 0.08).astype(float))]
+    once = compare(mine, other, draws=1000)
+    again = compare(mine * 4, other * 4, ids=names(*[range(150)] * 4), draws=1000)
+    taken_for_more = compare(mine * 4, other * 4, draws=1000)
+    assert again.high - again.low == pytest.approx(once.high - once.low, rel=0.1)
+    assert taken_for_more.high - taken_for_more.low < 0.6 * (once.high - once.low)
+    assert again.difference == pytest.approx(once.difference)
+    assert again.p == pytest.approx(once.p, abs=0.01)
+    assert taken_for_more.p < again.p
+    assert (again.gained, again.lost, again.mcnemar_p) == (once.gained, 0, once.mcnemar_p)
+    closed = [
+        gap_closed(mine, other, 0.9, ids=names(range(150))),
+        gap_closed(mine * 4, other * 4, 0.9, ids=names(*[range(150)] * 4)),
+    ]
+    widths = [one.high - one.low for one in closed if one and one.high and one.low is not None]
+    assert widths[1] == pytest.approx(widths[0], rel=0.15)
+
+
+def test_noise_in_folds_that_share_clips_is_rarely_called_a_difference():
+    calls = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        easy = rng.random((2, 100))  # what a clip is like stays the same over folds and seeds
+        mine, other = (
+            [((easy[one] < 0.5) ^ (rng.random((2, 100)) < 0.05)).astype(float) for _ in range(3)]
+            for one in (0, 1)
+        )
+        ids = names(*[range(100)] * 3)
+        calls += compare(mine, other, ids=ids, draws=200).above_noise
+    assert calls <= 4  # 1 is expected
+
+
+def test_folds_that_share_clips_are_drawn_from_together():
+    folds = [np.zeros((1, 2))] * 4
+    found = Distinct.of(folds, names((0, 1), (2, 3), (4, 5), (1, 4)))
+    assert found.count == 6
+    assert [(group, clips.tolist()) for group, clips in found.groups] == [
+        ((0, 2, 3), [0, 1, 4, 5]),
+        ((1,), [2, 3]),
+    ]
+    had = [np.array([1.0, 2]), np.zeros(2), np.zeros(2), np.array([10.0, 20])]
+    assert found.sums(had).tolist() == [1, 12, 0, 0, 20, 0]
+
+
+def test_a_clip_of_several_folds_counts_once_by_all_its_trainings():
+    mine = [np.array([[1.0, 1]]), np.array([[1.0, 0]])]
+    other = [np.array([[0.0, 0]]), np.array([[0.0, 0]])]
+    assert discordant(mine, other, ids=names((0, 1), (0, 1))) == (1, 0)  # half is no majority
+    assert discordant(mine, other) == (3, 0)
+
+
+def test_ids_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="give each clip its id"):
+        compare([np.ones((1, 2))], [np.ones((1, 2))], ids=names((0,)))

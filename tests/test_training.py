@@ -266,6 +266,26 @@ def test_a_student_can_start_from_another_runs_weights(experiment, tmp_path):
         network, _ = checkpoint.load(one.folder / task.NETWORK)
         same = torch.equal(network.blocks[3].temporal.weight, source.blocks[3].temporal.weight)
         assert same == (name == "head")
+        assert one.done
+    # other weights under the same path are another start
+    checkpoint.save(first.folder / task.NETWORK, source, about={"changed": True})
+    assert not any(one.done for one in started.values())
+
+
+@pytest.mark.parametrize("content", [None, b"weights"])
+def test_a_start_that_is_not_there_or_no_checkpoint_is_refused_before_training(
+    experiment, tmp_path, monkeypatch, content
+):
+    path = tmp_path / "weights.safetensors"
+    if content:
+        path.write_bytes(content)
+    experiment["methods"] = {"teacher": None, "student": {"start_from": "$WHERE/" + path.name}}
+    with pytest.raises(ValueError, match="WHERE, which is not set"):
+        run(recipe.parse(experiment), tmp_path / "run")
+    monkeypatch.setenv("WHERE", str(tmp_path))
+    with pytest.raises((OSError, ValueError), match=str(path)):
+        run(recipe.parse(experiment), tmp_path / "run")
+    assert not list(tmp_path.glob("run/fold0"))
 
 
 def test_a_3d_teacher_teaches_a_2d_student_on_other_joints(experiment, tmp_path):

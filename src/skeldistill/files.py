@@ -1,6 +1,7 @@
 """Files that are whole or absent: written under a temporary name, then renamed."""
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,10 @@ def whole(path: Path) -> Iterator[Path]:
     The folder is made if it does not exist. After an error or an interrupt nothing remains.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: some writers choose the format, or add a suffix, by it. The process's
-    # number keeps two students that ask one teacher at once out of each other's files.
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    # The suffix stays last: some writers choose the format, or add a suffix, by it. Machine and
+    # process keep two students that ask one teacher at once out of each other's files.
+    name = f".{path.stem}.{platform.node()}.{os.getpid()}.partial{path.suffix}"
+    partial = path.with_name(name)
     try:
         yield partial
         partial.replace(path)

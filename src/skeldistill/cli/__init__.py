@@ -7,6 +7,7 @@ import typer
 from skeldistill import __version__
 from skeldistill.cli import (
     compare,
+    costs,
     data,
     evaluation,
     experiments,
@@ -17,6 +18,7 @@ from skeldistill.cli import (
     robustness,
     serve,
     shelves,
+    weights,
 )
 
 INTERRUPTED = 130
@@ -45,8 +47,9 @@ for command in (
     reproduce.reproduce,
     predict.predict,
     export.export,
+    weights.import_weights,
     serve.serve,
-    shelves.cost,
+    costs.cost,
     shelves.layouts,
     shelves.parts,
     shelves.schema,

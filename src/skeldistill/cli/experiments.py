@@ -42,10 +42,12 @@ def run(
 ) -> None:
     """Run a whole comparison: teacher, baselines and students; ends with results and a report.
 
-    What is done already is skipped, and what was interrupted goes on.
+    What is done already is skipped, and what was interrupted goes on. Runs with one folder, on any
+    machines, share the work; started by torchrun, all processes train each network together.
 
     Example: `skeldistill run recipes/demo.yaml --set training.epochs=20 --jobs 2`
     """
+    from skeldistill import processes
     from skeldistill.report import maps, page, tables
     from skeldistill.training import experiment
     from skeldistill.training.features import FILE as FEATURES
@@ -54,6 +56,8 @@ def run(
     root = _root(loaded, out, restart)
     console = Console(stderr=True)
     results = experiment.run(loaded, root, jobs=jobs, command=_command(), console=console)
+    if not processes.first():
+        return
     _ask_networks(loaded, root, results)
     page.write(maps.added(results, root / FEATURES), root / "report.html")
     wide = Console()
@@ -195,6 +199,7 @@ def _ask_networks(recipe: "Recipe", root: Path, results: dict) -> None:
 def _one(
     recipe: "Recipe", method: str, seed: int | None, fold: int, out: Path | None, restart: bool
 ) -> None:
+    from skeldistill import processes
     from skeldistill.shelf import pick
     from skeldistill.training import experiment
 
@@ -204,6 +209,8 @@ def _one(
     root = _root(recipe, out, restart)
     seed = recipe.seeds[0] if seed is None else seed
     task = experiment.run_one(recipe, root, method, fold, seed, console=Console(stderr=True))
+    if not processes.first():
+        return
     measured = task.measured()
     typer.echo(
         f"{method}: top-1 {measured['top1']:.2f} %, top-5 {measured['top5']:.2f} % "
@@ -239,8 +246,10 @@ def _load(
 def _root(recipe: "Recipe", out: Path | None, restart: bool) -> Path:
     import shutil
 
+    from skeldistill import processes
+
     root = out or Path("runs") / recipe.name
-    if restart and root.exists():
+    if restart and root.exists() and processes.first():
         for fold in root.glob("fold*"):
             shutil.rmtree(fold)
     return root

@@ -80,6 +80,12 @@ def predict(
     seconds: Annotated[
         float | None, typer.Option(help="Leave a camera after so long (default: at Ctrl-C).")
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live", help="Run the network frame by frame, which some can, and not over windows."
+        ),
+    ] = False,
 ) -> None:
     """Name the actions in a video, a camera's pictures, or skeletons: who, what, from when to when.
 
@@ -87,6 +93,9 @@ def predict(
 
     Example: `skeldistill predict MODEL film.mp4 --estimator mediapipe:model=pose.task --convert
     --out film.srt --overlay seen.mp4`
+
+    A camera is drawn while it is watched: `skeldistill predict MODEL 0 --estimator ... --live
+    --overlay seen.mp4`
     """
     from dataclasses import replace
 
@@ -110,6 +119,7 @@ def predict(
         out=out,
         film=overlay,
         seconds=seconds,
+        live=live,
     )
     with sources.opened(
         source, estimator=estimator, reader=reader, options=parsed(options), rate=rate

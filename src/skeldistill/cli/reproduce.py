@@ -78,7 +78,7 @@ def reproduce(
 
 
 def _plan(cells: "Sequence[Cell]", given: "Given", setting: "Setting") -> None:
-    from skeldistill.report.reproduce import plan_as_text
+    from skeldistill.report.reproduce_plan import plan_as_text
     from skeldistill.training.reproduce_plan import plan
 
     with Console(stderr=True).status("measuring this machine and the networks"):

@@ -59,5 +59,5 @@ def robustness(
     write_text(folder / "robustness.json", json.dumps(results))
     page, *others = report.write(results, folder)
     typer.echo(report.summary(results))
-    typer.echo(f"figure, table: {', '.join(path.name for path in others)}, in {folder}")
+    typer.echo(f"figure, tables: {', '.join(path.name for path in others)}, in {folder}")
     typer.echo(f"page: {page.resolve().as_uri()}")

@@ -1,6 +1,6 @@
 """The road's end: batches of tensors, teacher's and student's view side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -44,6 +44,20 @@ class Batch:
             if (value := getattr(self, field.name)) is not None
         }
         return Batch(**moved)
+
+    def some(self, rows: slice) -> "Batch":
+        """Some of the clips, with their matches."""
+        teacher = self.teacher_joints
+        if teacher is not None and self.matched is not None:
+            before = self.matched.cumsum(dim=0) - self.matched.long()
+            teacher = teacher[before[rows][self.matched[rows]]]
+        return Batch(
+            joints=self.joints[rows],
+            labels=self.labels[rows],
+            clips=self.clips[rows],
+            teacher_joints=teacher,
+            matched=None if self.matched is None else self.matched[rows],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,12 +186,19 @@ class Examples:
         )
 
     def training(
-        self, batch_size: int, *, seed: int, epoch: int, class_aware: bool = False
+        self,
+        batch_size: int,
+        *,
+        seed: int,
+        epoch: int,
+        class_aware: bool = False,
+        share: Callable[[int], slice] | None = None,
     ) -> Iterator[Batch]:
         """One epoch in a drawn order; seed and epoch alone decide all chance in it.
 
         The last batch is left out if it is smaller than half a batch (and not the only one):
-        batch normalisation over a few clips only adds noise.
+        batch normalisation over a few clips only adds noise. Of every batch, `share` says for its
+        number of clips which ones are wanted; all by default.
         """
         rng = np.random.default_rng([seed, epoch])
         order = _paired_order(self.clips.labels, rng) if class_aware else rng.permutation(len(self))
@@ -186,7 +207,12 @@ class Examples:
             if start and len(places) < batch_size / 2:
                 return
             choice = draw(len(places), self.student.sampling, rng)
-            yield self.batch(places, choice, seed=seed, epoch=epoch)
+            some = slice(None) if share is None else share(len(places))
+            if share is not None and self.student.sampling.noise:
+                # drawn for the whole batch, clip after clip
+                yield self.batch(places, choice, seed=seed, epoch=epoch).some(some)
+            else:
+                yield self.batch(places[some], choice.some(some), seed=seed, epoch=epoch)
 
     def testing(
         self, batch_size: int, turn: int = 0, *, seed: int = 0, epoch: int | None = None

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from skeldistill import completions, degradations, readers, recipe
+from skeldistill.data import labelling
 from skeldistill.data.importing import import_source
 from skeldistill.data.store import Store
 from skeldistill.data.store_writer import StoreWriter
 from skeldistill.degradations.seeding import apply, clip_rng
+from skeldistill.layouts import ENDINGS
 from skeldistill.readers.reader import Source
 from skeldistill.shelf import build
 from skeldistill.waiting import shown
@@ -45,9 +47,12 @@ def origins(data: recipe.Data, folder: Path, *, quiet: bool = False) -> tuple[St
     """Both views before the recipe's degradations; one store twice if they have one origin."""
     if not data.high.has_origin:
         raise ValueError("data.high needs a store, or a reader with its source")
+    if data.high.labels == "high":
+        raise ValueError("data.high.labels cannot be the high view's own; name a CSV or a store")
     high = _origin(data.high, "high", folder, quiet)
-    low = _origin(data.low, "low", folder, quiet) if data.low.has_origin else high
-    return high, low
+    if not data.low.has_origin:
+        return high, high
+    return high, _origin(data.low, "low", folder, quiet, high)
 
 
 def derived(
@@ -96,19 +101,58 @@ def derived(
     return Store.open(made)
 
 
-def _origin(view: recipe.View, name: str, folder: Path, quiet: bool) -> Store:
+def _origin(
+    view: recipe.View, name: str, folder: Path, quiet: bool, high: Store | None = None
+) -> Store:
     if view.store:
         return Store.open(Path(recipe.expanded(view.store)))
     assert view.reader is not None
     source = Path(recipe.expanded(view.source)) if view.source else None
+    labels = _labels(view, high)
     changed = str(source.stat().st_mtime_ns) if source is not None and source.exists() else ""
-    key = _key(changed, {"reader": view.reader, "source": str(source), "options": view.options})
-    made = folder / f"{name}-{key}.arrow"
+    named = {"reader": view.reader, "source": str(source), "options": view.options}
+    made = folder / f"{name}-{_key(changed, named | _held(view, labels))}.arrow"
     if made.exists():
         return Store.open(made)
-    reader = readers.find(view.reader, **view.options)
+    options = dict(view.options)
+    if _layout_file(view) is not None:
+        options["layout"] = str(_layout_file(view))
+    reader = readers.find(view.reader, **options)
     made.parent.mkdir(parents=True, exist_ok=True)
-    return import_source(reader, source, made, progress=not quiet)
+    return import_source(reader, source, made, labels=labels, progress=not quiet)
+
+
+def _labels(view: recipe.View, high: Store | None) -> Path | None:
+    """Where the labels stand, if not in the source."""
+    if view.labels is None:
+        return None
+    return high.path if high is not None and view.labels == "high" else _path(view.labels)
+
+
+def _layout_file(view: recipe.View) -> Path | None:
+    """The file that states the layout, if a file does."""
+    layout = view.options.get("layout")
+    return _path(layout) if isinstance(layout, str) and layout.lower().endswith(ENDINGS) else None
+
+
+def _held(view: recipe.View, labels: Path | None) -> dict[str, str]:
+    """What the files beside the source hold, so that a changed one makes the view anew."""
+    held = {}
+    if labels is not None:
+        tables = labels.suffix.lower() in labelling.ENDINGS
+        held["labels"] = _digest(labels) if tables else Store.open(labels).fingerprint
+    layout = _layout_file(view)
+    if layout is not None:
+        held["layout"] = _digest(layout)
+    return held
+
+
+def _path(text: str) -> Path:
+    return Path(recipe.expanded(text))
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _key(text: str, data: object) -> str:

@@ -1,6 +1,7 @@
 """The folder of an exported network: all that is needed to run it without skeldistill."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,16 @@ def write_folder(folder: Path, recogniser: Recogniser, frames: int | None, examp
         frames: the one number of frames that the exported network takes; None for any.
         example: the script.
     """
+    write_beside(folder, recogniser, preprocessing(recogniser, frames), example)
+
+
+def write_beside(
+    folder: Path, recogniser: Recogniser, prepared: Mapping[str, Any], example: str
+) -> None:
+    """Write how clips are prepared, layout.json, labels.json and example.py."""
     layout = recogniser.layout
     told = {
-        "preprocessing": preprocessing(recogniser, frames),
+        "preprocessing": prepared,
         "layout": {
             **layout.to_dict(),
             "parents": layout.parents.tolist(),
@@ -68,6 +76,21 @@ def preprocessing(recogniser: Recogniser, frames: int | None) -> dict[str, Any]:
     }
 
 
+def streamed(recogniser: Recogniser, frames: int) -> dict[str, Any]:
+    """The same for a network that takes all frames of a clip as they come, so many in a step."""
+    told = preprocessing(recogniser, frames)
+    told["input"]["name"] = "frames"
+    how = recogniser.sampling
+    chosen = FRAMES[how.frame_choice].format(frames=how.frames, clips=how.test_clips)
+    every = "All frames are taken, in order; training showed it " + chosen[0].lower() + chosen[1:]
+    told["steps"] = [
+        every if sentence == chosen else sentence
+        for sentence in told["steps"]
+        if not sentence.startswith(AVERAGED)
+    ]
+    return told
+
+
 def steps(recogniser: Recogniser) -> list[str]:
     """What is done to a clip, in order, one sentence each."""
     sampling, fill = recogniser.sampling, recogniser.completion
@@ -90,12 +113,12 @@ def steps(recogniser: Recogniser) -> list[str]:
         "Scores become one more channel, after the coordinates."
         if recogniser.network.channels > recogniser.coordinates
         else "",
-        f"Logits are averaged over {sampling.test_clips} frame choices."
-        if sampling.test_clips > 1
-        else "",
+        f"{AVERAGED} {sampling.test_clips} frame choices." if sampling.test_clips > 1 else "",
     ]
     return [sentence for sentence in said if sentence]
 
+
+AVERAGED = "Logits are averaged over"
 
 FRAMES = {
     "uniform": "Of t frames, {frames} are taken: frame floor(t (i + (turn + 0.5) / {clips}) / "

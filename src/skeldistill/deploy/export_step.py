@@ -20,8 +20,10 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from skeldistill import __version__
+from skeldistill.deploy.export_folder import streamed, write_beside
 from skeldistill.deploy.export_onnx import Agreement, convert
 from skeldistill.deploy.export_program import example, quietly, refused
+from skeldistill.deploy.export_step_example import step_example
 from skeldistill.deploy.folding import folded
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.streaming_step import StreamingStep
@@ -66,7 +68,7 @@ def _plain(state: Sequence[Tensor]) -> list[Tensor]:
 def export_step(
     recogniser: Recogniser, folder: Path, *, say: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Write ``step.onnx``, the state that a clip begins with, and how both are used.
+    """Write ``step.onnx``, the state that a clip begins with, how both are used, and an example.
 
     Raises:
         ValueError: the network looks at whole clips, or says something else in ONNX Runtime.
@@ -85,10 +87,15 @@ def export_step(
         arrays: dict[str, Any] = {name: part.numpy() for name, part in state}
         with whole(folder / "start.npz") as first:
             np.savez(first, **arrays)
-    told = {"step": _described(recogniser, step), "labels": list(recogniser.labels)}
-    for name, content in told.items():
-        text = json.dumps(content, indent=2, ensure_ascii=False)
-        write_text(folder / f"{name}.json", f"{text}\n")
+    text = json.dumps(_described(recogniser, step), indent=2, ensure_ascii=False)
+    write_text(folder / "step.json", f"{text}\n")
+    prepared = streamed(recogniser, step.frames)
+    write_beside(folder, recogniser, prepared, step_example(recogniser))
+    if recogniser.completion is not None:
+        say(
+            f"note: training filled lost joints by {recogniser.completion.name}, which example.py "
+            "leaves to you"
+        )
 
 
 def write_step(step: StreamingStep, path: Path) -> None:

@@ -111,9 +111,14 @@ def without_paths(about: Mapping[str, Any]) -> dict[str, Any]:
         return told
     views = recipe.get("data") or {}
     for view in (views.get("high"), views.get("low")):
-        for origin in ("store", "source"):
-            if isinstance(view, dict) and view.get(origin):
+        if not isinstance(view, dict):
+            continue
+        for origin in ("store", "source", "labels"):
+            if view.get(origin):
                 view[origin] = _name(view[origin])
+        options = view.get("options")
+        if isinstance(options, dict) and isinstance(options.get("layout"), str):
+            options["layout"] = _name(options["layout"])
     for method in (recipe.get("methods") or {}).values():
         if method.get("start_from"):
             method["start_from"] = _name(method["start_from"])

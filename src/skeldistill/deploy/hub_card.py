@@ -118,7 +118,7 @@ def _data(recipe: Mapping[str, Any], about: Mapping[str, Any]) -> list[str]:
 def _training(recipe: Mapping[str, Any], method: str, about: Mapping[str, Any]) -> list[str]:
     told = (recipe.get("methods") or {}).get(method)
     if told is None:
-        return ["not told by the checkpoint"]
+        return [_imported(about)]
     said = [f"method `{method}`, seed {about.get('seed')}; everything is in `recipe.yaml`"]
     if told.get("losses"):
         terms = ", ".join(term["name"] for term in told["losses"])
@@ -134,6 +134,17 @@ def _training(recipe: Mapping[str, Any], method: str, about: Mapping[str, Any]) 
     if training:
         said.append(f"{training.get('epochs')} epochs of batches of {training.get('batch_size')}")
     return said
+
+
+def _imported(about: Mapping[str, Any]) -> str:
+    """Where weights are from that another codebase trained."""
+    imported = about.get("imported")
+    if not isinstance(imported, Mapping):
+        return "not told by the checkpoint"
+    return (
+        f"not trained here: weights of `{imported.get('file')}` (sha256 {imported.get('sha256')}), "
+        "imported by their official names; say who trained them, and under which licence"
+    )
 
 
 def _accuracy(

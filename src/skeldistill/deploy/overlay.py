@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,12 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from skeldistill.deploy.encoding import encoder
 from skeldistill.deploy.following import Moment, Pose
 from skeldistill.deploy.predict import Action
-from skeldistill.extras import require
-from skeldistill.files import whole
 from skeldistill.layouts import PARTS, Layout
 
 ENDINGS = (".mp4", ".mkv", ".mov", ".avi")
-CODECS = ("libx264", "mpeg4")
-"""The first that the installed FFmpeg has is taken."""
-
 COLOURS = ("#f0e442", "#56b4e9", "#e69f00", "#3f7fff", "#ff5a36")
 """Of the parts, in their order: head, left arm, right arm, left leg, right leg."""
 
@@ -35,6 +30,10 @@ MOST_PLACES = 200_000
 
 UNSURE = 0.3
 """Joints below this confidence are drawn small, and their bones thin."""
+
+
+Filming = Callable[[np.ndarray, Moment, Sequence[Action]], None]
+"""Takes a frame's picture, who is in it, and what they do."""
 
 
 class Kept:
@@ -181,12 +180,38 @@ def film(
         placing = Placing(size=size)
     waiting = sorted(actions, key=lambda action: action.first_frame)
     going: list[Action] = []
-    with _encoder(path, placing.size) as add:
+    with encoder(path, placing.size) as add:
         for image, moment in zip(pictures, kept.moments(), strict=False):
             while waiting and waiting[0].first_frame <= moment.number:
                 going.append(waiting.pop(0))
             going = [action for action in going if action.last_frame >= moment.number]
             add(draw(image, moment, going, layout, placing), moment.time)
+
+
+@contextmanager
+def filming(path: Path, layout: Layout, size: tuple[int, int]) -> Iterator[Filming]:
+    """Gives a function that draws the next frame: for cameras, which cannot be seen twice.
+
+    The video appears when the block ends well; until then it grows on the disk.
+
+    Args:
+        path: its ending chooses the container (see `ENDINGS`).
+        layout: of the people's joints.
+        size: (height, width) of the pictures.
+
+    Raises:
+        ValueError: the ending is not known, or it cannot be encoded.
+    """
+    check(path)
+    placing = Placing(size=size)
+    with encoder(path, size) as add:
+
+        def draw_next(
+            image: UInt8[np.ndarray, "h w 3"], moment: Moment, actions: Sequence[Action]
+        ) -> None:
+            add(draw(image, moment, actions, layout, placing), moment.time)
+
+        yield draw_next
 
 
 def check(path: Path) -> None:
@@ -247,33 +272,3 @@ def _blank(size: tuple[int, int]) -> Iterator[np.ndarray]:
     image[:] = DARK
     while True:
         yield image
-
-
-@contextmanager
-def _encoder(path: Path, size: tuple[int, int]) -> Iterator[Callable[[np.ndarray, float], None]]:
-    """Gives a function that adds a picture at a time in seconds."""
-    av = require("av", extra="video")
-    codec = next((name for name in CODECS if name in av.codecs_available), None)
-    if codec is None:
-        raise ValueError(f"overlay {path}: FFmpeg has none of {', '.join(CODECS)}")
-    height, width = (side + side % 2 for side in size)  # both codecs want even sides
-    last = -1
-    try:
-        with whole(path) as partial, av.open(str(partial), "w") as container:
-            stream = container.add_stream(codec, rate=Fraction(30))
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.codec_context.time_base = Fraction(1, 1000)
-
-            def add(image: np.ndarray, time: float) -> None:
-                nonlocal last
-                rows, columns = height - image.shape[0], width - image.shape[1]
-                even = np.pad(image, ((0, rows), (0, columns), (0, 0)), mode="edge")
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
-                last = max(last + 1, round(1000 * time))
-                frame.pts, frame.time_base = last, Fraction(1, 1000)
-                container.mux(stream.encode(frame))
-
-            yield add
-            container.mux(stream.encode())
-    except av.error.FFmpegError as error:
-        raise ValueError(f"overlay {path} cannot be written ({error.strerror})") from error

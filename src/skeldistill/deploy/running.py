@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skeldistill.deploy import outputs, overlay
+from skeldistill.deploy.following import Moment
 from skeldistill.deploy.overlay import Kept
-from skeldistill.deploy.predict import Action, Rules, Watching, actions, trimmed
+from skeldistill.deploy.predict import BATCH, Action, Rules, Seen, Watching, trimmed
 from skeldistill.deploy.recogniser import Recogniser
+from skeldistill.deploy.segments import Stretch
 from skeldistill.deploy.sources import Filmed, Origin, Skeletons, Sources
+from skeldistill.deploy.watching_live import FrameByFrame, Now
 from skeldistill.files import whole, write_text
 
 
@@ -23,10 +26,10 @@ class Wanted:
     rules: how actions are found. cut: every clip is one action, from its start to its end. format:
     of the text (see `outputs.FORMATS`). out: its file, or a folder with a file for each clip; None
     says it line by line. film: a video with everything drawn, or a folder of them. seconds: after
-    which a camera is left.
+    which a camera is left. live: the network runs frame by frame instead of over windows.
 
     Raises:
-        ValueError: the overlay cannot have such a name.
+        ValueError: the overlay cannot have such a name, or what is wanted cannot be together.
     """
 
     rules: Rules
@@ -35,8 +38,11 @@ class Wanted:
     out: Path | None = None
     film: Path | None = None
     seconds: float | None = None
+    live: bool = False
 
     def __post_init__(self) -> None:
+        if self.live and self.cut:
+            raise ValueError("--live goes frame by frame, --whole looks at a clip once; take one")
         if self.film is not None and not _folder(self.film):
             overlay.check(self.film)
 
@@ -98,7 +104,8 @@ def _one(
     watch(0.0)
     if origin.live:
         assert isinstance(origin, Filmed)
-        _follow(recogniser, origin, wanted, lambda found: put(name, found))
+        film = None if wanted.film is None else _film(wanted.film, name)
+        _follow(recogniser, origin, wanted, film, lambda found: put(name, found))
         return
     with closing(Kept()) as kept:
         with origin.frames(watch) as (seen, moments):
@@ -109,26 +116,59 @@ def _one(
                 converting = wanted.rules.converting
                 found = [trimmed(recogniser, clip, rate=seen.rate, converting=converting)]
             else:
-                found = list(actions(recogniser, moments, wanted.rules, seen))
+                found = _found(_watching(recogniser, wanted, seen), moments)
         if wanted.film is not None:
-            path = wanted.film / f"{name}.mp4" if _folder(wanted.film) else wanted.film
+            path = _film(wanted.film, name)
             _spare(path, origin)
             overlay.film(path, origin.pictures(), kept, found, seen.layout, seen.size)
     put(name, found)
     watch(1.0)
 
 
+def _watching(
+    recogniser: Recogniser,
+    wanted: Wanted,
+    seen: Seen,
+    *,
+    batch: int = BATCH,
+    listen: Callable[[int | None, Stretch], None] = lambda who, stretch: None,
+) -> Watching | FrameByFrame:
+    if wanted.live:
+        return FrameByFrame(recogniser, wanted.rules, seen, listen=listen)
+    return Watching(recogniser, wanted.rules, seen, batch=batch, listen=listen)
+
+
+def _found(watching: Watching | FrameByFrame, moments: Iterator[Moment]) -> list[Action]:
+    found = [action for moment in moments for action in watching.push(moment)]
+    return found + watching.finish()
+
+
 def _follow(
-    recogniser: Recogniser, origin: Filmed, wanted: Wanted, put: Callable[[list[Action]], None]
+    recogniser: Recogniser,
+    origin: Filmed,
+    wanted: Wanted,
+    film: Path | None,
+    put: Callable[[list[Action]], None],
 ) -> None:
-    """Watch a camera until it ends, or the time is over, or the user has seen enough (Ctrl-C)."""
-    with origin.frames(lambda _: None) as (seen, moments):
-        watching = Watching(recogniser, wanted.rules, seen, batch=1)
+    """Watch a camera until it ends, or the time is over, or the user has seen enough (Ctrl-C).
+
+    What is drawn is what the network says at the time; a camera cannot be seen twice.
+    """
+    with ExitStack() as stack:
+        seen, frames = stack.enter_context(origin.pictured(lambda _: None))
+        now = Now(recogniser, wanted.rules.hysteresis, seen)
+        watching = _watching(recogniser, wanted, seen, batch=1, listen=now.hear)
+        draw = None
+        if film is not None:
+            assert seen.size is not None  # every video has one
+            draw = stack.enter_context(overlay.filming(film, seen.layout, seen.size))
         try:
-            for moment in moments:
+            for image, moment in frames:
                 if wanted.seconds is not None and moment.time >= wanted.seconds:
                     break
                 put(watching.push(moment))
+                if draw is not None:
+                    draw(image, moment, now.shown(moment))
         except KeyboardInterrupt:
             pass
         put(watching.finish())
@@ -177,8 +217,6 @@ def _check(sources: Sources, wanted: Wanted) -> None:
             f"an overlay belongs to one clip, and these may be several; {wanted.film} must be a "
             "folder"
         )
-    if sources.live and wanted.film is not None:
-        raise ValueError("a camera cannot be seen twice; record it first, then draw the overlay")
     if sources.live and wanted.cut:
         raise ValueError("a camera has no end; predict without --whole")
     if sources.path is not None and wanted.out is not None:
@@ -197,6 +235,11 @@ def _refuse_same(path: Path, source: Path) -> None:
 
 def _folder(path: Path) -> bool:
     return path.is_dir() or not path.suffix
+
+
+def _film(film: Path, name: str) -> Path:
+    """The file of a clip's overlay."""
+    return film / f"{name}.mp4" if _folder(film) else film
 
 
 def _unused(name: str, used: set[str]) -> str:

@@ -122,7 +122,8 @@ class _Row:
     ) -> None:
         """Go on to a frame, at so many frames a second, with the same one again if it came late."""
         self.last = moment.time
-        due = int((moment.time - self._begun) * rate) + 1 - self._done
+        # times are sums of fractions: a frame that is due now must not seem a hair too early
+        due = int((moment.time - self._begun) * rate + 1e-6) + 1 - self._done
         self._done += due
         for _ in range(min(due, self._past.maxlen or 1)):
             self._past.append(moment)

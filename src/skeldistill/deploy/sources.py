@@ -34,6 +34,10 @@ FOUND_BY_NAME: Mapping[str, str] = {
 """How files end that one reader alone can mean."""
 
 
+Pictured = tuple[UInt8[np.ndarray, "h w 3"], Moment]
+"""A frame's picture, and who is in it."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Skeletons:
     """One clip of skeletons that are there already."""
@@ -103,6 +107,12 @@ class Filmed:
         Args:
             watch: told after every frame which share of the video is behind it.
         """
+        with self.pictured(watch) as (seen, pairs):
+            yield seen, (moment for _, moment in pairs)
+
+    @contextmanager
+    def pictured(self, watch: Callable[[float], None]) -> Iterator[tuple[Seen, Iterator[Pictured]]]:
+        """The same with every frame's picture, for those who cannot see the video twice."""
         with video.open_video(self.origin) as opened:
             path = None if self.live else Path(self.origin)
             self.session.begin(path, self.name)
@@ -126,12 +136,12 @@ class Filmed:
         """The video's frames once more."""
         return (frame.image for frame in video.frames(self.origin))
 
-    def _moments(self, opened: video.Video, watch: Callable[[float], None]) -> Iterator[Moment]:
+    def _moments(self, opened: video.Video, watch: Callable[[float], None]) -> Iterator[Pictured]:
         following = Following()
         for frame in opened.frames():
             found = self.session(frame.image, frame.time)
             time = frame.number / self.rate if self.rate else frame.time
-            yield following.step(frame.number, time, found)
+            yield frame.image, following.step(frame.number, time, found)
             if opened.duration:
                 watch(min(1.0, frame.time / opened.duration))
 

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from skeldistill import processes
 from skeldistill.data.dataset import Batch
 from skeldistill.losses.global_contrastive import GlobalContrastive
 from skeldistill.losses.loss import Loss
@@ -51,9 +52,10 @@ class Distiller(nn.Module):
         """The student's prediction, the task loss, and every distillation term with its weight.
 
         In training, what the student itself adds to the task loss (``Prediction.losses``) is in it.
+        Where several processes take a step `together`, all losses are this one's share of them.
         """
         student = self.ask_student(batch)
-        task = self.task(student, student, batch.labels)
+        (task,) = _shares(self.task, student, student, batch.labels).values()
         task = task + sum(value for _, value in student.losses)
         terms: dict[str, Tensor] = {}
         if self._teacher:
@@ -64,7 +66,7 @@ class Distiller(nn.Module):
                     continue
                 assert isinstance(loss, Loss)
                 loss.observe(batch.clips)
-                for part, value in loss.terms(student, taught, batch.labels).items():
+                for part, value in _shares(loss, student, taught, batch.labels).items():
                     terms[part] = weight * value
         return student, task, terms
 
@@ -84,9 +86,14 @@ class Distiller(nn.Module):
         def judge(scores: Float[Tensor, "n k"]) -> Float[Tensor, ""]:
             blank = scores.new_zeros(len(scores), 1, 1, 1, 1)
             said = Prediction(scores, blank, blank[:, :, 0, 0].bool())
-            return self.task(said, said, batch.labels)
+            with processes.alone():
+                return self.task(said, said, batch.labels)
 
-        return self.student.learn(batch.joints, batch.labels, judge)
+        said = self.student.learn(batch.joints, batch.labels, judge)
+        if not processes.several():
+            return said
+        own = processes.share(len(said.logits))
+        return said._replace(losses=tuple((name, own * value) for name, value in said.losses))
 
     @torch.no_grad()
     def ask_teacher(self, batch: Batch) -> Prediction:
@@ -109,6 +116,23 @@ class Distiller(nn.Module):
             _scatter(said.features, batch.matched),
             _scatter(said.present, batch.matched),
         )
+
+
+def _shares(
+    loss: Loss, student: Prediction, teacher: Prediction, labels: Tensor
+) -> dict[str, Tensor]:
+    """The parts of a loss; where there are several processes, this one's share of each."""
+    if not processes.several():
+        return loss.terms(student, teacher, labels)
+    if loss.in_shares:
+        parts = loss.terms(student, teacher, labels)
+    else:
+        with processes.alone():
+            parts = loss.terms(student, teacher, labels)
+        parts = {name: processes.share(len(labels)) * value for name, value in parts.items()}
+    # backward passes must be the same in all processes, whether or not one's clips have a match
+    blank = 0 * student.logits.sum()
+    return {name: value if value.requires_grad else value + blank for name, value in parts.items()}
 
 
 def _scatter(tensor: Tensor, matched: Tensor) -> Tensor:

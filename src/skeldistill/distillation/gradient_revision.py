@@ -7,7 +7,7 @@ the sum that Algorithm 1 steps with is
     g_T (1 + sum_q max(0, -<g_q, g_T>) / ||g_T||^2) + sum_q g_q
 
 All parameters of the student and of its adaptation layers together are one vector. Several
-processes must revise the gradients that they have averaged, since revision is not linear.
+processes revise the gradients of the whole batch, since revision is not linear.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from skeldistill import processes
 
 Gradient = Sequence[Tensor | None]
 """One tensor a parameter; None where the loss does not touch the parameter, which counts as 0."""
@@ -92,7 +94,9 @@ def revised_gradients(
     """
     losses = [*terms.values(), task_loss]  # the task last: it is sure to have a graph to free
     gradients = [
-        _differentiate(loss, parameters, keep=place + 1 < len(losses))
+        processes.total_gradients(
+            _differentiate(loss, parameters, keep=place + 1 < len(losses)), parameters
+        )
         for place, loss in enumerate(losses)
     ]
     task_gradient = gradients.pop()

@@ -13,6 +13,9 @@ so that
 
 which one tangent of y along the task gradient gives for all losses at once. Together with the task
 gradient and the step's own backward pass that is three passes for any number of losses.
+
+Of several processes, each with some of the clips, g_T is the sum of their gradients, and so is the
+step. The inner products are sums over y, so that each process adds those of its own clips.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from skeldistill import processes
 from skeldistill.distillation.gradient_revision import (
     Conflict,
     conflict,
@@ -97,7 +101,8 @@ def _along_the_task(
     report = conflicts_with(task_loss, terms, seen, compared)
     scale = 1 + sum(one.strength for one in report.values())
     total = scale * task_loss + sum(terms.values())
-    return list(torch.autograd.grad(total, parameters, allow_unused=True)), report
+    gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+    return processes.total_gradients(gradients, parameters), report
 
 
 def conflicts_with(
@@ -117,7 +122,9 @@ def conflicts_with(
     Raises:
         NoTangent: an operation cannot be differentiated twice, or a term sees more than `seen`.
     """
-    task_gradient = torch.autograd.grad(task_loss, compared, retain_graph=True, allow_unused=True)
+    task_gradient = processes.total_gradients(
+        torch.autograd.grad(task_loss, compared, retain_graph=True, allow_unused=True), compared
+    )
     touched = [
         parameter
         for parameter, gradient in zip(compared, task_gradient, strict=True)
@@ -129,7 +136,7 @@ def conflicts_with(
     moved = tangents(seen, compared, task_gradient)
     square = inner(task_gradient, task_gradient)
     return {
-        name: conflict(inner(_cotangents(term, seen), moved), square)
+        name: conflict(processes.total(inner(_cotangents(term, seen), moved)), square)
         for name, term in terms.items()
     }
 

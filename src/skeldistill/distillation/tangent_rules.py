@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from skeldistill.distillation import synchronised
+
 Node = Any
 """A node of autograd's graph; no class of torch names all of them."""
 
@@ -149,5 +151,8 @@ _RULES: dict[Rule, tuple[str, ...]] = {
 
 RULES: Mapping[str, Rule] = {
     f"{name}Backward0": rule for rule, names in _RULES.items() for name in names
-} | {"SumBackward1": _summed}
+} | {
+    "SumBackward1": _summed,
+    f"{synchronised.SynchronisedNormalisation.__name__}Backward": synchronised.moved,
+}
 """The rule of a node by its name."""

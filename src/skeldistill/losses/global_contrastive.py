@@ -32,6 +32,7 @@ class GlobalContrastive(Loss):
         skipped: how many anchors of the last batch had nothing to learn from.
     """
 
+    in_shares = True
     part_weights: Tensor
 
     def __init__(

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from skeldistill import processes
 from skeldistill.losses.adaptation import AdaptationLayer, require_same_width
 from skeldistill.losses.loss import (
     Loss,
@@ -87,6 +88,8 @@ class GraphMatching(Loss):
             (when called) maps of other sizes.
     """
 
+    in_shares = True
+
     def __init__(
         self,
         about: LossContext,
@@ -165,7 +168,7 @@ def _graphs(
         present = torch.ones(student.shape[:2], dtype=torch.bool, device=student.device)
     present = present.reshape(student.shape[:2])
     persons = present.sum(dim=1, keepdim=True)
-    clips = (persons > 0).sum()
+    clips = processes.total((persons > 0).sum())
     weights = (present / (persons * clips).clamp(min=1)).flatten()
     student = precise(student).flatten(-2).flatten(0, 1)
     teacher = precise(teacher.detach()).flatten(-2).flatten(0, 1)
@@ -192,6 +195,7 @@ def _over_beta(centred: Tensor, weights: Tensor) -> Tensor:
     2 (mean squared norm - squared norm of the mean), and the mean of centred vertices is 0.
     """
     beta = 2 * (centred.square().sum(dim=1).mean(dim=1) * weights).sum()
+    beta = processes.total_with_gradient(beta)
     return centred / beta.clamp(min=EPSILON).sqrt()
 
 

@@ -36,6 +36,8 @@ class KL(Loss):
         temperature: tau of SKD eq. (4); above 1 softens both sides.
     """
 
+    in_shares = True
+
     def __init__(self, about: LossContext | None = None, *, temperature: float = 1.0) -> None:
         super().__init__()
         self.temperature = positive(self, "temperature", temperature)
@@ -57,6 +59,8 @@ class ReversedKL(Loss):
         about: not needed.
         temperature: tau of SKD eq. (4); above 1 softens both sides.
     """
+
+    in_shares = True
 
     def __init__(self, about: LossContext | None = None, *, temperature: float = 1.0) -> None:
         super().__init__()

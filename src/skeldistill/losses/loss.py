@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from skeldistill import processes
 from skeldistill.layouts import Layout
 from skeldistill.prediction import Prediction
 
@@ -42,7 +43,13 @@ class Loss(nn.Module):
 
     A loss made of several (graph matching: node and edge) says so in `terms`, since gradient
     revision treats each on its own; all others define `forward` alone.
+
+    in_shares: whether, where several processes take a step ``together``, the loss knows that it
+    has a share of the clips, and gives its share of the mean over all (`mean_over_clips` sees to
+    that). Other losses are asked for the mean over their clips, which is weighed by their number.
     """
+
+    in_shares: bool = False
 
     def forward(
         self, student: Prediction, teacher: Prediction, labels: Int[Tensor, " n"]
@@ -82,7 +89,10 @@ def paired(
 
 def mean_over_clips(values: Float[Tensor, " n"]) -> Float[Tensor, ""]:
     """The mean, and 0 that still has a gradient where there is no clip."""
-    return values.sum() / max(values.shape[0], 1)
+    clips = values.shape[0]
+    if not processes.several():
+        return values.sum() / max(clips, 1)
+    return values.sum() / processes.total(torch.tensor(clips, device=values.device)).clamp(min=1)
 
 
 def precise(tensor: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:

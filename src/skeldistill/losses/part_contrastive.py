@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from skeldistill import processes
 from skeldistill.layouts import PARTS
 from skeldistill.losses.adaptation import require_same_width
 from skeldistill.losses.loss import (
@@ -62,7 +63,7 @@ def part_contrastive_loss(
     repelling = torch.logsumexp(similarity + weights.to(similarity.dtype).log(), dim=1)
     # -log(a / (a + r)) = log(1 + e^(log r - log a))
     each = torch.logaddexp(repelling - attracting, torch.zeros_like(attracting))
-    return each.sum() / taught.sum().clamp(min=1)
+    return each.sum() / processes.total(taught.sum()).clamp(min=1)
 
 
 def skipped_anchors(
@@ -98,6 +99,7 @@ class PartContrastive(Loss):
         skipped: how many anchors of the last batch had nothing to learn from.
     """
 
+    in_shares = True
     part_weights: Tensor
 
     def __init__(

@@ -28,6 +28,8 @@ class PartGraphMatching(Loss):
         ValueError: other widths without adaptation, or options out of range.
     """
 
+    in_shares = True
+
     def __init__(
         self,
         about: LossContext,

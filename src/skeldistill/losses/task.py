@@ -35,6 +35,8 @@ class SoftmaxTask(Loss):
         label_smoothing: the share of a label that is spread over all classes.
     """
 
+    in_shares = True
+
     def __init__(self, about: LossContext | None = None, *, label_smoothing: float = 0.0) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1:
@@ -59,6 +61,8 @@ class SoftmaxTask(Loss):
 
 class BinaryTask(Loss):
     """The task loss that SKD prints, a sum of binary cross-entropies: eq. (2)."""
+
+    in_shares = True
 
     def __init__(self, about: LossContext | None = None) -> None:
         super().__init__()

@@ -4,9 +4,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from skeldistill import processes
+
 
 class TeacherRows(nn.Module):
-    """The high-quality clips of the batch, or a bank of them once one is set.
+    """The high-quality clips of the batch (of all processes), or a bank of them once one is set.
 
     The teacher is frozen, so its features can be kept: a bank gives every anchor positives, which
     a small batch does not.
@@ -74,8 +76,11 @@ class TeacherRows(nn.Module):
             return self.bank, self.bank_labels, self._bank_rows(labels)
         index = present.flatten(1).any(dim=1).nonzero().squeeze(1)
         pair_index = torch.full_like(labels, -1)
-        pair_index[index] = torch.arange(len(index), device=labels.device, dtype=labels.dtype)
-        return features[index].detach(), labels[index], pair_index
+        rows, first = processes.rows(features[index].detach())
+        pair_index[index] = first + torch.arange(
+            len(index), device=labels.device, dtype=labels.dtype
+        )
+        return rows, processes.rows(labels[index])[0], pair_index
 
     def _bank_rows(self, labels: Tensor) -> Tensor:
         if self._clips is None or self._clips.shape != labels.shape:

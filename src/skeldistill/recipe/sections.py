@@ -1,9 +1,9 @@
 """The sections of a recipe: frozen data that checks itself and refuses what it does not know."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 from skeldistill.shelf import nearest
 
@@ -64,7 +64,15 @@ class View(Section):
     store: str | None = Field(default=None, description="a store made by `skeldistill data import`")
     reader: str | None = Field(default=None, description="name of a reader, with `source`")
     source: str | None = Field(default=None, description="what the reader reads; $NAME is expanded")
-    options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="options of the reader; layout: a name, or a YAML file that states one",
+    )
+    labels: str | None = Field(
+        default=None,
+        description="labels and splits by clip id instead of the source's: a CSV id,label,split, a "
+        "store, or `high` for the high view",
+    )
     degradations: tuple[Part, ...] = Field(
         default=(), description="what makes this view worse, in order"
     )
@@ -75,7 +83,15 @@ class View(Section):
             raise ValueError("give either a store, or a reader with its source")
         if self.source and not self.reader:
             raise ValueError("a source needs the name of its reader")
+        if self.labels and not self.reader:
+            raise ValueError("labels are for what a reader reads; a store has its own")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, plain: Callable[[Any], Any]) -> dict[str, Any]:
+        # as before there were labels, so that what was marked by a hash of a view stays valid
+        said: dict[str, Any] = plain(self)
+        return said if self.labels else {k: v for k, v in said.items() if k != "labels"}
 
     @property
     def has_origin(self) -> bool:

@@ -131,7 +131,16 @@ def _comparison(entry: dict[str, Any]) -> dict[str, Any]:
         "sentence": entry.get("sentence") or plain,
         "mark": ("better" if leads(entry) else "worse") if above else "noise",
         "p": None if entry.get("sentence") else number(entry.get("p")),
+        "mcnemar": _mcnemar(entry),
     }
+
+
+def _mcnemar(entry: dict[str, Any]) -> str | None:
+    """The test on the clips that only one of two names rightly; older results have none."""
+    gained, lost, p = (number(entry.get(key)) for key in ("gained", "lost", "mcnemar_p"))
+    if gained is None or lost is None or p is None:
+        return None
+    return f"{gained:.0f} clips gained, {lost:.0f} lost; McNemar's exact test p = {p:.3f}"
 
 
 def _part_matrix(results: Results) -> dict[str, Any] | None:

@@ -1,8 +1,8 @@
-"""Printed and reproduced figures side by side: terminal, CSV, Markdown, one page; and the plan."""
+"""Printed and reproduced figures side by side: terminal, CSV, Markdown, LaTeX, one page."""
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from skeldistill.files import write_text
+from skeldistill.report import latex
 from skeldistill.report.page import fill
 from skeldistill.report.reading import UNKNOWN, number
-from skeldistill.report.tables import latency, quantity, score
+from skeldistill.report.tables import latency, markdown, quantity, score
 
 Results = dict[str, Any]
 """What ``reproduce.json`` holds."""
@@ -30,7 +31,7 @@ COLUMNS: tuple[str, ...] = (
 
 
 def write(results: Results, folder: Path) -> list[Path]:
-    """Write the tables as Markdown, CSV and a page into a folder; the files.
+    """Write the tables as Markdown, CSV, LaTeX and a page into a folder; the files.
 
     Raises:
         OSError: when the folder cannot be written to.
@@ -38,6 +39,7 @@ def write(results: Results, folder: Path) -> list[Path]:
     texts = {
         "reproduce.md": as_markdown(results),
         "reproduce.csv": as_csv(results),
+        "reproduce.tex": as_latex(results),
         "reproduce.html": fill("reproduce.html", content(results)),
     }
     for name, text in texts.items():
@@ -79,7 +81,7 @@ def as_text(results: Results) -> Iterator[Table | Text]:
             shown.add_column(heading, justify="right" if place > 1 else "left")
         for _, block, row in rows({"tables": [table]}):
             for place, cell in enumerate(row["cells"]):
-                name = _name(row, block) if place == 0 else ""
+                name = name_of(row, block) if place == 0 else ""
                 last = place + 1 == len(row["cells"])
                 cells = (name, cell["column"], *_figures(cell))
                 shown.add_row(*(Text(text) for text in cells), end_section=last)
@@ -101,7 +103,8 @@ def below(table: dict[str, Any]) -> list[str]:
     ]
 
 
-def _name(row: dict[str, Any], block: dict[str, Any]) -> str:
+def name_of(row: dict[str, Any], block: dict[str, Any]) -> str:
+    """What a row is called: its block, its name, its settings."""
     parts = (block["title"], row["name"], row["settings"])
     return ", ".join(part for part in parts if part not in ("", "-"))
 
@@ -160,20 +163,26 @@ def as_markdown(results: Results) -> str:
     text = [f"# {results['title']}", "", summary(results), "", results["interval_note"], ""]
     for table in results["tables"]:
         headings, lines = _grid(table)
-        text += [f"## {_plain(table['title'])}", "", _plain(table["paper"]), ""]
+        text += [f"## {markdown(table['title'])}", "", markdown(table["paper"]), ""]
         text.append("| " + " | ".join(headings) + " |")
         text.append("| " + " | ".join(["---"] * 2 + ["---:"] * (len(headings) - 2)) + " |")
-        text += ["| " + " | ".join(map(_plain, line)) + " |" for line in lines]
-        text += ["", *(f"- {_plain(line)}" for line in below(table)), ""]
+        text += ["| " + " | ".join(map(markdown, line)) + " |" for line in lines]
+        text += ["", *(f"- {markdown(line)}" for line in below(table)), ""]
     return "\n".join(text).rstrip() + "\n"
 
 
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it stands."""
-    text = " ".join(text.split())
-    for letter in "\\|*_<>[]`":
-        text = text.replace(letter, f"\\{letter}")
-    return text
+def as_latex(results: Results) -> str:
+    """Every table of the papers for a paper of one's own, a rule between two rows."""
+    text = [latex.PACKAGE, latex.comment(summary(results)), latex.comment(results["interval_note"])]
+    for table in results["tables"]:
+        headings, lines = _grid(table)
+        shown = [list(map(latex.plain, line)) for line in lines]
+        starts = [place for place, line in enumerate(lines) if line[0]] or [0]
+        groups = [shown[i:j] for i, j in zip(starts, [*starts[1:], len(lines)], strict=True)]
+        text += ["", latex.comment(f"{table['title']} {table['paper']}")]
+        text += latex.tabular(list(map(latex.plain, headings)), groups, words=2)
+        text += map(latex.comment, below(table))
+    return "\n".join(text) + "\n"
 
 
 def _grid(table: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -185,7 +194,7 @@ def _grid(table: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     for block, row in found:
         own = [*_costs(row), *(_printed_costs(row) if with_costs else ())]
         for place, cell in enumerate(row["cells"]):
-            name = _name(row, block) if place == 0 else ""
+            name = name_of(row, block) if place == 0 else ""
             rest = own if place == 0 else [""] * len(own)
             lines.append([name, cell["column"], *_figures(cell), *rest])
     return headings, lines
@@ -258,41 +267,3 @@ def content(results: Results) -> dict[str, Any]:
         "tables": tables,
         "data": {},
     }
-
-
-def plan_as_text(plan: dict[str, Any]) -> Iterator[Table | Text]:
-    """What would be run, what it needs, and how long it takes."""
-    for table in plan["tables"]:
-        shown = Table(title=table["title"], title_justify="left")
-        for heading in ("Row", "Cells", "Views", "Parameters", "Multiply-adds", "Hours"):
-            shown.add_column(heading, justify="left" if heading in ("Row", "Views") else "right")
-        for _, block, row in rows({"tables": [table]}):
-            views = ", ".join(
-                f"{view['name']} ({'missing' if view['missing'] else 'there'})"
-                for view in row["views"]
-            )
-            costs = quantity(row["parameters"]), quantity(row["multiply_adds"])
-            line = (_name(row, block), str(len(row["cells"])), views, *costs, hours(row["hours"]))
-            shown.add_row(*(Text(text) for text in line))
-        yield shown
-    yield from (Text(f"Missing: {line}") for line in _missing(plan))
-    count = len(plan["seeds"])
-    yield Text(
-        f"Hours: {count} seed{'s' * (count > 1)}, one training after another on this machine "
-        f"({plan['device']}, {plan['rate'] / 1e9:.2g} G multiply-adds of clips a second, "
-        "measured); a row without the teacher that it shares with others. In all "
-        f"{hours(plan['hours'])}, of which {hours(plan['hours_there'])} for what is there."
-    )
-
-
-def _missing(plan: dict[str, Any]) -> Iterable[str]:
-    return dict.fromkeys(
-        view["missing"] for _, _, row in rows(plan) for view in row["views"] if view["missing"]
-    )
-
-
-def hours(value: float) -> str:
-    """Hours for a reader: 0.03 h, 12 h, 13,400 h."""
-    if value < 9.95:
-        return f"{value:.2g} h"
-    return f"{float(f'{value:.3g}'):,.0f} h"

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from skeldistill.files import whole, write_text
+from skeldistill.report import latex
 from skeldistill.report.page import fill
 from skeldistill.report.palette import BLUE, GOLD, GREEN, GREY, ORANGE, PURPLE, STYLES
 from skeldistill.report.tables import score
@@ -23,15 +24,19 @@ COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GOLD)
 
 
 def write(results: Robustness, folder: Path) -> list[Path]:
-    """Write the page, the figure (PNG, SVG) and the table (CSV) into a folder; the files.
+    """Write the page, the figure (PNG, SVG) and the table (CSV, LaTeX) into a folder; the files.
 
     Raises:
         OSError: when the folder cannot be written to.
     """
-    page, table = folder / "robustness.html", folder / "robustness.csv"
-    write_text(page, fill("robustness.html", content(results)))
-    write_text(table, as_csv(results))
-    written = [page, table]
+    texts = {
+        "robustness.html": fill("robustness.html", content(results)),
+        "robustness.csv": as_csv(results),
+        "robustness.tex": as_latex(results),
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    written = [folder / name for name in texts]
     drawing = figure(results)
     for ending, metadata in (("png", {}), ("svg", {"Date": None})):
         path = folder / f"robustness.{ending}"
@@ -113,30 +118,53 @@ def as_csv(results: Robustness) -> str:
     return text.getvalue()
 
 
-def content(results: Robustness) -> dict[str, Any]:
-    """Everything the page shows, in the words of its template."""
+def as_latex(results: Robustness) -> str:
+    """What each method keeps, for a paper, and below it what the columns are."""
+    headings = ["Method", *_headings(results)]
+    lines = [list(map(latex.plain, line)) for line in _lines(results)]
+    table = latex.tabular(list(map(latex.plain, headings)), [lines])
+    notes = map(latex.comment, (kept_note(results), summary(results)))
+    return "\n".join([latex.PACKAGE, *table, *notes, ""])
+
+
+def kept_note(results: Robustness) -> str:
+    """What the columns of the table are."""
+    against = " and ".join(sorted({method["relative_to"] for method in results["methods"]}))
+    return (
+        "Kept: mean top-1 over all degradations and severities, relative to the clean accuracy of "
+        f"{against}. The columns after it: mean top-1 over the five severities."
+    )
+
+
+def _headings(results: Robustness) -> list[str]:
+    return ["Clean top-1 %", "Kept %", *(entry["name"] for entry in results["degradations"])]
+
+
+def _lines(results: Robustness) -> list[list[str]]:
+    """A line a method, the one that keeps most first: its name and its figures."""
     names = [entry["name"] for entry in results["degradations"]]
-    rows = [
-        {
-            "name": method["name"],
-            "cells": [
-                score(method["clean"]),
-                score(method["kept"]),
-                *(_mean(method["curves"][name]) for name in names),
-            ],
-        }
+    return [
+        [
+            method["name"],
+            score(method["clean"]),
+            score(method["kept"]),
+            *(_mean(method["curves"][name]) for name in names),
+        ]
         for method in sorted(results["methods"], key=lambda one: -one["kept"]["mean"])
     ]
+
+
+def content(results: Robustness) -> dict[str, Any]:
+    """Everything the page shows, in the words of its template."""
     text = io.StringIO()
     with _text_stays_text():
         figure(results).savefig(text, format="svg", metadata={"Date": None})
-    against = sorted({method["relative_to"] for method in results["methods"]})
     return {
         "title": results["title"],
         "summary": summary(results),
-        "headings": ["Clean top-1 %", "Kept %", *names],
-        "rows": rows,
-        "against": " and ".join(against),
+        "headings": _headings(results),
+        "rows": _lines(results),
+        "kept_note": kept_note(results),
         "drawing": _inline(text.getvalue()),
         "degradations": [
             (

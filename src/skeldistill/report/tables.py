@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from skeldistill.report import latex
 from skeldistill.report.reading import (
     UNKNOWN,
     Method,
@@ -159,7 +160,7 @@ def as_markdown(results: Results) -> str:
         f"| --- |{' ---: |' * (len(HEADINGS) - 1)}",
     ]
     for row in rows(results):
-        cells = [_markdown(cell) for cell in row.cells]
+        cells = [markdown(cell) for cell in row.cells]
         if row.winner:
             cells = [f"**{cell}**" for cell in cells]
         lines.append(f"| {' | '.join(cells)} |")
@@ -168,38 +169,16 @@ def as_markdown(results: Results) -> str:
 
 def as_latex(results: Results) -> str:
     """The table for a paper, with the rules of the booktabs package."""
-    lines = [r"% needs \usepackage{booktabs}", rf"\begin{{tabular}}{{l{'r' * 6}}}", r"\toprule"]
-    lines += [" & ".join(_latex(heading) for heading in HEADINGS) + r" \\", r"\midrule"]
-    was_high = False
+    high: list[list[str]] = []
+    low: list[list[str]] = []
     for row in rows(results):
-        if was_high and not row.high:
-            lines.append(r"\midrule")
-        was_high = row.high
-        cells = [_latex(cell) for cell in row.cells]
-        if row.winner:
-            cells = [rf"\textbf{{{cell}}}" for cell in cells]
-        lines.append(" & ".join(cells) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", f"% {note(results)}", ""])
+        cells = list(map(latex.plain, row.cells))
+        (high if row.high else low).append(list(map(latex.bold, cells)) if row.winner else cells)
+    headings = list(map(latex.plain, HEADINGS))
+    lines = latex.tabular(headings, [group for group in (high, low) if group])
+    return "\n".join([latex.PACKAGE, *lines, latex.comment(note(results)), ""])
 
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    UNKNOWN: "--",
-    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
-}
-
-
-def _latex(text: str) -> str:
-    """Text that LaTeX prints as it stands; all marks in one pass, so that none is taken twice."""
-    return " ".join("".join(_LATEX.get(letter, letter) for letter in text).split())
-
-
-def _markdown(text: str) -> str:
+def markdown(text: str) -> str:
     """Text that Markdown shows as it stands, in one cell."""
     return " ".join(re.sub(r"([\\`*_{}\[\]<>|~&])", r"\\\1", text).split())

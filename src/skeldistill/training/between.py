@@ -114,7 +114,7 @@ def between(method: Finished, against: Finished) -> Between:
     seeds = _seeds(method, against, folds)
     mine: list[np.ndarray] = []
     other: list[np.ndarray] = []
-    ids: list[str] = []
+    ids: list[list[str]] = []
     left_out = 0
     for fold in folds:
         a = [method.said[fold][seed] for seed, _ in seeds]
@@ -127,19 +127,19 @@ def between(method: Finished, against: Finished) -> Between:
                 "compare experiments on the same data and folds"
             )
         _agree(a[0], b[0], common)
-        ids += common
+        ids.append(common)
         mine.append(np.stack([_right(one, common) for one in a]))
         other.append(np.stack([_right(one, common) for one in b]))
     return Between(
         method=method.name,
         against=against.name,
         accuracies=(_percent(mine), _percent(other)),
-        clips=len(ids),
-        distinct=len(set(ids)),
+        clips=sum(map(len, ids)),
+        distinct=len(set().union(*ids)),
         folds=tuple(folds),
         seeds=tuple(seeds),
         left_out=left_out,
-        comparison=compare(mine, other),
+        comparison=compare(mine, other, ids=ids),
     )
 
 

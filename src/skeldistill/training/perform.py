@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from skeldistill import checkpoint, losses, networks
+from skeldistill import checkpoint, losses, networks, processes
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import evaluation_clips, teacher_clips, training_clips
 from skeldistill.data.store import Store
@@ -31,6 +30,8 @@ def check(task: Task) -> None:
     """Refuse in one line what would fail later: parts that no shelf has, options they lack."""
     recipe = task.recipe
     method = recipe.methods[task.method]
+    if task.start is not None and method.start_from not in recipe.methods:
+        checkpoint.load(task.start)
     views = open_views(recipe.data, task.root / "views", quiet=True)
     examples, _ = _examples(task, method, *views)
     with torch.device("meta"):
@@ -46,10 +47,15 @@ def check(task: Task) -> None:
 
 
 def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> None:
-    """Train and evaluate, unless it is done; what was begun goes on where it stopped."""
-    if task.done:
+    """Train and evaluate, unless it is done; what was begun goes on where it stopped.
+
+    All processes that are ``processes.joined`` must come here with the same task.
+    """
+    if processes.told(int(task.done)):
         return
-    _forget_if_changed(task)
+    with processes.first_goes_ahead():
+        if processes.first():
+            _forget_if_changed(task)
     recipe, method = task.recipe, task.recipe.methods[task.method]
     views = open_views(recipe.data, task.root / "views", quiet=True)
     examples, tested = _examples(task, method, *views)
@@ -62,13 +68,14 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     terms = _losses(method, student, teacher)
     if teacher is not None:
         taught_by = task.sibling(method.teacher)
-        share_knowledge(
-            [loss for _, loss in terms.values()],
-            teacher,
-            teacher_examples(taught_by, *views),
-            examples.clips,
-            folder=taught_by.folder,
-        )
+        with processes.first_goes_ahead():
+            share_knowledge(
+                [loss for _, loss in terms.values()],
+                teacher,
+                teacher_examples(taught_by, *views),
+                examples.clips,
+                folder=taught_by.folder,
+            )
     training = recipe.training_of(task.method)
     distiller = Distiller(student, _task_loss(training, student), teacher, terms)
     if student.closed_form_passes:
@@ -83,6 +90,8 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
             reviser=_reviser(method, student),
             watch=watch,
         )
+    if not processes.first():
+        return
     said = evaluate(student, tested, device=next(student.parameters()).device)
     _keep(task, student.cpu(), said, tested.student)
     measured = {
@@ -224,12 +233,8 @@ def _reviser(method: Method, student: Network) -> Reviser | None:
 
 def _start_from(student: Network, method: Method, task: Task) -> tuple[str, ...]:
     """Take over the weights that fit; the names of those that do not, and start anew."""
-    assert method.start_from is not None
-    if method.start_from in task.recipe.methods:
-        path = task.sibling(method.start_from).folder / NETWORK
-    else:
-        path = Path(method.start_from)
-    start, _ = checkpoint.load(path)
+    assert task.start is not None
+    start, _ = checkpoint.load(task.start)
     fresh = checkpoint.carry_over(start, student)
     if method.train_only_head:
         checkpoint.freeze_all_but_head(student)

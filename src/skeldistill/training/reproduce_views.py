@@ -47,14 +47,14 @@ class Given:
         if name not in self.views:
             return f"{name} is not in the file of views; it needs {known().views[name].needs}"
         view = self.views[name]
-        place = view.store or view.source
-        if place is None:
+        places = [place for place in (view.store or view.source, view.labels) if place]
+        if not places:
             return None if view.reader else f"{name} has neither a store nor a reader"
         try:
-            path = Path(expanded(place))
+            paths = [Path(expanded(place)) for place in places]
         except ValueError as error:
             return f"{name}: {error}"
-        return None if path.exists() else f"{name}: there is no {path}"
+        return next((f"{name}: there is no {path}" for path in paths if not path.exists()), None)
 
     def division(self, data: str, name: str) -> Division:
         """A data set's division, by the user's names of splits if he gives any."""
@@ -128,8 +128,8 @@ def example() -> str:
     lines = [
         "# Where the views of the papers' tables are. Take out those that you do not have.",
         "# A view is a store, or a reader with its source and options; $NAME is expanded.",
-        "# Pose estimates become a store with the labels and splits of another view of the clips:",
-        "#   skeldistill data import openpifpaf RESULTS low.arrow --labels high.arrow",
+        "# Pose estimates take labels and splits from another view of the clips: `labels` names",
+        "# its store, or a CSV id,label,split.",
         "# Another estimator may stand in for one of the papers': say so under `note`.",
         "# Splits called otherwise than by the readers:",
         '#   splits: {sysu: {setting 1: {train: "s1_{:02d}_train", test: "s1_{:02d}_test"}}}',

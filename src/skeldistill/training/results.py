@@ -22,7 +22,8 @@ from skeldistill.training.task import NETWORK, Task
 
 INTERVALS = (
     "Accuracies: Student's t over all folds and seeds. Comparisons and the share of the gap: "
-    "bootstrap over seeds and clips, on the same clips for both; p by a sign-flip test by clip."
+    "bootstrap over seeds and clips, on the same clips for both; p by a sign-flip test by clip. "
+    "A clip that several folds test is one clip: all answers about it are drawn together."
 )
 
 
@@ -33,6 +34,7 @@ def gather(
     high, low = open_views(recipe.data, root / "views", quiet=True)
     by_method = {name: [task for task in tasks if task.method == name] for name in recipe.methods}
     rights = {name: _rights(mine) for name, mine in by_method.items()}
+    ids = _ids(next(iter(by_method.values())))
     teacher = next((n for n, m in recipe.methods.items() if m.view == "high"), None)
     plain = next(
         (n for n, m in recipe.methods.items() if _kind(recipe, n) == "plain" and _is_bare(m)), None
@@ -46,7 +48,8 @@ def gather(
         if matrix is not None:
             row["part_matrix"] = matrix
         if teacher and plain and recipe.methods[name].view == "low" and name != plain:
-            closed = gap_closed(rights[name], rights[plain], _mean_accuracy(by_method[teacher]))
+            reached = _mean_accuracy(by_method[teacher])
+            closed = gap_closed(rights[name], rights[plain], reached, ids=ids)
             row["gap_closed"] = asdict(closed) if closed else None
         rows.append(row)
     return {
@@ -67,7 +70,7 @@ def gather(
         "seeds": list(recipe.seeds),
         "interval_note": INTERVALS,
         "methods": rows,
-        "comparisons": _comparisons(recipe, rows, rights, plain),
+        "comparisons": _comparisons(rows, rights, ids, plain),
         "by_quality": by_quality(low, by_method, (teacher, plain) if teacher and plain else None),
         "clips": sample_clips(recipe, high, low, by_method),
     }
@@ -92,6 +95,12 @@ def _rights(tasks: Sequence[Task]) -> list[np.ndarray]:
         np.stack([task.said().right.astype(float) for task in tasks if task.fold == fold])
         for fold in folds
     ]
+
+
+def _ids(tasks: Sequence[Task]) -> list[tuple[str, ...]]:
+    """For each fold, the ids of the clips, in the order of `_rights`."""
+    first = {task.fold: task for task in reversed(tasks)}
+    return [first[fold].said().ids for fold in sorted(first)]
 
 
 def _mean_accuracy(tasks: Sequence[Task]) -> float:
@@ -162,9 +171,9 @@ def _accuracy(values: list[float]) -> dict[str, Any]:
 
 
 def _comparisons(
-    recipe: Recipe,
     rows: list[dict[str, Any]],
     rights: dict[str, list[np.ndarray]],
+    ids: list[tuple[str, ...]],
     plain: str | None,
 ) -> list[dict[str, Any]]:
     """Every low-view method against the plain one, and distilled ones against the best baseline."""
@@ -178,7 +187,7 @@ def _comparisons(
         pairs += [(row["name"], best) for row in low if row["kind"] == "distilled"]
     said = []
     for name, against in pairs:
-        comparison = compare(rights[name], rights[against])
+        comparison = compare(rights[name], rights[against], ids=ids)
         said.append(
             {
                 "method": name,

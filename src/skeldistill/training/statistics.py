@@ -7,8 +7,13 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
+from skeldistill.training.distinct import Distinct
+
 Rights = Sequence[Float64[np.ndarray, "seed n"]]
 """For each fold, whether each clip was named rightly under each seed (0 or 1)."""
+
+Ids = Sequence[Sequence[str]]
+"""For each fold, the ids of its clips. A clip of several folds is one clip, asked about often."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +30,10 @@ class Comparison:
     """How much better (percentage points) one method is than another on the same clips.
 
     low, high: 95 % interval by bootstrap over seeds and clips. p: two-sided sign-flip permutation
-    test by clip. seeds: how many trainings of each method there were. above_noise: the interval
-    does not hold 0, and there was more than one training, so that it knows of training's noise.
+    test by clip. Where folds share clips, all answers about a clip are drawn, and change sides,
+    together: what is asked twice is not known twice as well. seeds: how many trainings of each
+    method there were. above_noise: the interval does not hold 0, and there was more than one
+    training, so that it knows of training's noise.
     gained, lost: clips that only the one, only the other names rightly in most of its trainings;
     mcnemar_p: exact McNemar test on them; odds_ratio: gained to lost, half a clip added to both
     (Haldane), so that it is finite. cohens_h: difference of the arcsines of both accuracies, about
@@ -77,18 +84,37 @@ def over_runs(values: Sequence[float]) -> Interval:
     return Interval(mean=mean, low=mean - half, high=mean + half)
 
 
-def compare(method: Rights, against: Rights, *, draws: int = 2000, seed: int = 0) -> Comparison:
-    """Compare two methods that were run on the same clips, folds and seeds."""
+def compare(
+    method: Rights,
+    against: Rights,
+    *,
+    ids: Ids | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two methods that were run on the same clips, folds and seeds.
+
+    Args:
+        method: what the one named rightly.
+        against: what the other named rightly.
+        ids: of the clips; None where no clip is in two folds.
+        draws: of the bootstrap and of the permutation test.
+        seed: of their chance.
+
+    Raises:
+        ValueError: `ids` are not as many as the answers.
+    """
     rng = np.random.default_rng(seed)
+    distinct = Distinct.of(method, ids)
     difference = _mean(method) - _mean(against)
-    drawn = [_resampled((method, against), rng) for _ in range(draws)]
+    drawn = [_resampled((method, against), distinct, rng) for _ in range(draws)]
     low, high = np.percentile([a - b for a, b in drawn], [2.5, 97.5])
-    gained, lost = discordant(method, against)
+    gained, lost = discordant(method, against, ids=ids)
     return Comparison(
         difference=100 * difference,
         low=100 * float(low),
         high=100 * float(high),
-        p=_sign_flip(method, against, draws, rng),
+        p=_sign_flip(method, against, distinct, draws, rng),
         seeds=min(len(fold) for fold in method),
         gained=gained,
         lost=lost,
@@ -98,13 +124,17 @@ def compare(method: Rights, against: Rights, *, draws: int = 2000, seed: int = 0
     )
 
 
-def discordant(method: Rights, against: Rights) -> tuple[int, int]:
+def discordant(method: Rights, against: Rights, *, ids: Ids | None = None) -> tuple[int, int]:
     """Clips that only one of two methods names rightly: only the first, only the second.
 
-    Of several trainings the majority decides, so that a clip counts once; half of them are none.
+    Of several trainings, of all folds, the majority decides, so that a clip counts once; half of
+    them are none.
     """
+    distinct = Distinct.of(method, ids)
+    asked = distinct.sums([np.full(fold.shape[1], len(fold)) for fold in method])
     mine, other = (
-        np.concatenate([fold.mean(axis=0) > 0.5 for fold in rights]) for rights in (method, against)
+        2 * distinct.sums([fold.sum(axis=0) for fold in rights]) > asked
+        for rights in (method, against)
     )
     return int((mine & ~other).sum()), int((other & ~mine).sum())
 
@@ -122,21 +152,28 @@ def cohens_h(share: float, against: float) -> float:
 
 
 def gap_closed(
-    method: Rights, low: Rights, teacher: float, *, draws: int = 1000, seed: int = 0
+    method: Rights,
+    low: Rights,
+    teacher: float,
+    *,
+    ids: Ids | None = None,
+    draws: int = 1000,
+    seed: int = 0,
 ) -> Interval | None:
     """The share of the gap between the plain student and the teacher that a method closes.
 
     1 when all of the gap is closed, 0 when none is; None when there is no gap to close. `method`
     and `low` (the plain student on the low view) were run on the same clips; `teacher` is the
-    teacher's mean accuracy on the high view, 0 to 1.
+    teacher's mean accuracy on the high view, 0 to 1; `ids` are as for `compare`.
     """
     gap = teacher - _mean(low)
     if gap <= 0.005:  # half a point: dividing by less says nothing
         return None
     rng = np.random.default_rng(seed)
+    distinct = Distinct.of(method, ids)
     shares = []
     for _ in range(draws):
-        a, b = _resampled((method, low), rng)
+        a, b = _resampled((method, low), distinct, rng)
         shares.append((a - b) / gap)
     below, above = np.percentile(shares, [2.5, 97.5])
     mean = (_mean(method) - _mean(low)) / gap
@@ -148,21 +185,34 @@ def _mean(rights: Rights) -> float:
     return float(np.concatenate([fold.mean(axis=0) for fold in rights]).mean())
 
 
-def _resampled(methods: Sequence[Rights], rng: np.random.Generator) -> list[float]:
-    """Accuracies on one bootstrap sample: the same seeds and clips for every method."""
-    sums, count = np.zeros(len(methods)), 0
-    for folds in zip(*methods, strict=True):
-        seeds, clips = folds[0].shape
-        chosen_seeds = rng.integers(seeds, size=seeds)
-        chosen_clips = rng.integers(clips, size=clips)
-        sums += [fold[chosen_seeds].mean(axis=0)[chosen_clips].sum() for fold in folds]
-        count += clips
+def _resampled(
+    methods: Sequence[Rights], distinct: Distinct, rng: np.random.Generator
+) -> list[float]:
+    """Accuracies on one bootstrap sample: the same seeds and clips for every method.
+
+    Folds that share clips are drawn from together: a clip comes with all that was said of it.
+    """
+    sums, count = np.zeros(len(methods)), 0.0
+    for folds, clips in distinct.groups:
+        chosen_seeds = []
+        for fold in folds:
+            seeds = len(methods[0][fold])
+            chosen_seeds.append(rng.integers(seeds, size=seeds))
+        chosen = np.bincount(rng.integers(len(clips), size=len(clips)), minlength=len(clips))
+        times = np.zeros(distinct.count)
+        times[clips] = chosen
+        for fold, seeds in zip(folds, chosen_seeds, strict=True):
+            weights = times[distinct.places[fold]]
+            sums += [rights[fold][seeds].mean(axis=0) @ weights for rights in methods]
+            count += weights.sum()
     return list(sums / count)
 
 
-def _sign_flip(method: Rights, against: Rights, draws: int, rng: np.random.Generator) -> float:
+def _sign_flip(
+    method: Rights, against: Rights, distinct: Distinct, draws: int, rng: np.random.Generator
+) -> float:
     """Share of random swaps of the two methods' answers, clip by clip, that differ as much."""
-    differences = np.concatenate(
+    differences = distinct.sums(
         [(a - b).mean(axis=0) for a, b in zip(method, against, strict=True)]
     )
     observed = abs(differences.sum())

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from skeldistill.data.views import open_views
-from skeldistill.recipe import Data, Method, Part, Recipe
+from skeldistill.recipe import Data, Method, Part, Recipe, expanded
 from skeldistill.training.evaluate import Said
 
 NETWORK, SAID, MEASURED = "network.safetensors", "said.npz", "measured.json"
@@ -37,8 +37,21 @@ class Task:
         return [self.sibling(name) for name in self.recipe.needs(self.method)]
 
     @property
+    def start(self) -> Path | None:
+        """The checkpoint it starts from: of another method of the recipe, or any file."""
+        name = self.recipe.methods[self.method].start_from
+        if name is None:
+            return None
+        own = name in self.recipe.methods
+        return self.sibling(name).folder / NETWORK if own else Path(expanded(name))
+
+    @property
     def fingerprint(self) -> str:
-        """Changes with everything that the outcome depends on, and with nothing else."""
+        """Changes with everything that the outcome depends on, and with nothing else.
+
+        Raises:
+            OSError: a checkpoint from outside the experiment that it starts from is not there.
+        """
         recipe = self.recipe
         method = recipe.methods[self.method]
         said = {
@@ -52,6 +65,9 @@ class Task:
             "seed": self.seed,
             "needs": [task.fingerprint for task in self.needs],
         }
+        if method.start_from and method.start_from not in recipe.methods:
+            assert self.start is not None
+            said["start"] = _digest(self.start)
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -90,6 +106,14 @@ def _views_mark(data: str, root: Path) -> str:
     """What both views hold: clips are the same under another path, and changed ones are not."""
     high, low = open_views(Data.model_validate_json(data), root / "views", quiet=True)
     return f"{high.fingerprint} {low.fingerprint}"
+
+
+def _digest(path: Path) -> str:
+    """What a checkpoint holds, under whatever path it lies."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint to start from at {path}")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_name(name: str) -> str:

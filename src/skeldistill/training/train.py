@@ -6,23 +6,26 @@ interrupted goes on exactly as it would have.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 from torch import Tensor
 
+from skeldistill import processes
 from skeldistill.data.dataset import Batch, Examples
 from skeldistill.distillation.distill import Distiller
 from skeldistill.distillation.reviser import Reviser
+from skeldistill.distillation.synchronised import synchronised
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import Training
 from skeldistill.training import state
+from skeldistill.training.tally import Tally
 
 LOOK_EVERY = 100
 """Steps after which the losses are looked at; every look waits for the device."""
@@ -59,6 +62,9 @@ def fit(
 ) -> History:
     """Train the student of `distiller`, going on from the folder's state if there is one.
 
+    Of several processes that are ``processes.joined`` each takes its share of every batch; what
+    comes out is the same in all of them, and the same as of one but for rounding and dropout.
+
     Args:
         distiller: student, task loss, and teacher with its losses if it has one.
         examples: training clips.
@@ -70,15 +76,14 @@ def fit(
         watch: called after every step.
 
     Raises:
-        ValueError: no training clip, or a loss that is no longer a number.
+        ValueError: no training clip, a loss that is no longer a number, more processes than clips
+            in a batch, or processes that do not see one folder.
     """
     if not len(examples):
         raise ValueError("there is no training clip")
-    fabric = Fabric(
-        devices=1,
-        precision=training.precision,
-        loggers=TensorBoardLogger(folder, name="", version=""),
-    )
+    steps = _steps(len(examples), training.batch_size)
+    _enough_for_all(len(examples), training.batch_size, steps)
+    fabric = _fabric(training, folder)
     learned = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(
         learned,
@@ -89,32 +94,33 @@ def fit(
         fused=fabric.device.type in ("cpu", "cuda"),
     )
     history = state.load(folder, distiller, optimizer, device=fabric.device)
+    _same_everywhere(history, folder)
     _, optimizer = fabric.setup(distiller, optimizer)
-    steps = _steps(len(examples), training.batch_size)
     for epoch in range(len(history), training.epochs):
         began = time.perf_counter()
-        torch.manual_seed(1_000_003 * seed + epoch)  # dropout
+        torch.manual_seed(1_000_003 * seed + epoch + 2**40 * processes.rank())  # dropout
         distiller.train()
         if distiller.teacher is not None:
             distiller.teacher.to(fabric.device).eval()
-        tally = _Tally()
+        tally = Tally()
         batches = examples.training(
             training.batch_size,
             seed=seed,
             epoch=epoch,
             class_aware=training.batches == "class_aware",
+            share=processes.share_of if processes.count() > 1 else None,
         )
         for step, batch in enumerate(batches):
             batch = batch.to(fabric.device)
             rate = learning_rate(training, epoch + step / steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            with fabric.autocast():  # revision needs more backward passes than Fabric's wrapper has
-                prediction, task, terms = distiller(batch, epoch)
-            conflicts = _backward(fabric, prediction, task, terms, learned, reviser)
+            clips = min(training.batch_size, len(examples) - step * training.batch_size)
+            with processes.together(clips):
+                said = _differentiated(fabric, distiller, batch, epoch, learned, reviser)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            tally.add(batch, prediction, task, terms, conflicts)
+            tally.add(batch, *said, clips)
             tally.add_skipped(distiller.skipped())
             if (step + 1) % LOOK_EVERY == 0 or step + 1 == steps:
                 _refuse_no_number(tally, examples, epoch, folder)
@@ -129,11 +135,48 @@ def fit(
             "seconds": time.perf_counter() - began,
         }
         history.append(entry)
-        state.save(folder, distiller, optimizer, history)
-        _log(fabric, entry)
+        processes.as_the_first(list(distiller.buffers()))  # such as masks made from a share
+        if processes.first():
+            state.save(folder, distiller, optimizer, history)
+            _log(fabric, entry)
     for logger in fabric.loggers:
         logger.finalize("success")
     return history
+
+
+def _fabric(training: Training, folder: Path) -> Fabric:
+    """Device and precision; processes exchange what they must by themselves."""
+    if processes.count() == 1:
+        logger = TensorBoardLogger(folder, name="", version="")
+        return Fabric(devices=1, precision=training.precision, loggers=logger)
+    logger = TensorBoardLogger(folder, name="", version="") if processes.first() else None
+    device = processes.device()
+    return Fabric(
+        accelerator=device.type,
+        strategy=SingleDeviceStrategy(device=device),
+        devices=1,
+        precision=training.precision,
+        loggers=logger,
+    )
+
+
+def _enough_for_all(clips: int, batch_size: int, steps: int) -> None:
+    processes.require_joined()
+    smallest = min(batch_size, clips - (steps - 1) * batch_size)
+    if processes.count() > smallest:
+        raise ValueError(
+            f"{processes.count()} processes cannot share a batch of {smallest} clips; start fewer, "
+            "or raise training.batch_size"
+        )
+
+
+def _same_everywhere(history: History, folder: Path) -> None:
+    """Processes that go on from different states would wait for each other for ever."""
+    if processes.told(len(history)) != len(history):
+        raise ValueError(
+            f"process {processes.rank()} finds another state in {folder} than the first; all need "
+            "one folder, on a disk that they share"
+        )
 
 
 def learning_rate(training: Training, epoch: float) -> float:
@@ -147,7 +190,7 @@ def learning_rate(training: Training, epoch: float) -> float:
     return training.learning_rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
 
 
-def _refuse_no_number(tally: "_Tally", examples: Examples, epoch: int, folder: Path) -> None:
+def _refuse_no_number(tally: Tally, examples: Examples, epoch: int, folder: Path) -> None:
     """Stop at a loss that is nan or infinite, and name the step and its clips."""
     found = tally.first_without_number()
     if found is None:
@@ -161,6 +204,21 @@ def _refuse_no_number(tally: "_Tally", examples: Examples, epoch: int, folder: P
     )
 
 
+def _differentiated(
+    fabric: Fabric,
+    distiller: Distiller,
+    batch: Batch,
+    epoch: int,
+    learned: list[torch.nn.Parameter],
+    reviser: Reviser | None,
+) -> tuple[Prediction, Tensor, dict[str, Tensor], dict[str, Tensor]]:
+    """Ask, and fill the gradients; what the student says, task, terms, and which conflict."""
+    # revision needs more backward passes than Fabric's wrapper has
+    with fabric.autocast(), synchronised():
+        said, task, terms = distiller(batch, epoch)
+    return said, task, terms, _backward(fabric, said, task, terms, learned, reviser)
+
+
 def _backward(
     fabric: Fabric,
     said: Prediction,
@@ -172,73 +230,19 @@ def _backward(
     """Fill the parameters' gradients; which losses conflicted with the task."""
     if not terms or reviser is None:
         fabric.backward(task + sum(terms.values()))
+        _set(learned, processes.total_gradients([one.grad for one in learned], learned))
         return {}
     scaler = getattr(fabric.strategy.precision, "scaler", None)  # of 16-mixed
     if scaler is not None:
         task, terms = scaler.scale(task), {name: scaler.scale(terms[name]) for name in terms}
     gradients, conflicts = reviser(task, terms, learned, (said.logits, said.features))
-    for parameter, gradient in zip(learned, gradients, strict=True):
-        parameter.grad = gradient
+    _set(learned, gradients)
     return {name: conflict.conflicted for name, conflict in conflicts.items()}
 
 
-class _Tally:
-    """Sums over an epoch, kept on the device until its end."""
-
-    def __init__(self) -> None:
-        self.clips = 0
-        self.right: Tensor | float = 0.0
-        self.sums: dict[str, Tensor] = {}
-        self.conflicts: dict[str, Tensor | int] = {}
-        self.skipped: dict[str, Tensor | int] = {}
-        self.steps = 0
-        self.losses: list[Tensor] = []
-        self.places: list[Tensor] = []
-
-    def add(
-        self,
-        batch: Batch,
-        said: Prediction,
-        task: Tensor,
-        terms: dict[str, Tensor],
-        conflicts: dict[str, Tensor],
-    ) -> None:
-        n = len(batch.labels)
-        self.clips += n
-        self.steps += 1
-        self.right = self.right + (said.logits.argmax(dim=1) == batch.labels).sum()
-        self.losses.append(sum(terms.values(), task).detach())
-        self.places.append(batch.clips)
-        own = dict(said.losses)
-        for name, value in {"task": task - sum(own.values()), **own, **terms}.items():
-            self.sums[name] = self.sums.get(name, 0.0) + n * value.detach()
-        for name, conflicted in conflicts.items():
-            self.conflicts[name] = self.conflicts.get(name, 0) + conflicted
-
-    def add_skipped(self, skipped: dict[str, Tensor | int]) -> None:
-        for name, count in skipped.items():
-            self.skipped[name] = self.skipped.get(name, 0) + count
-
-    def first_without_number(self) -> tuple[int, float, np.ndarray] | None:
-        """The first step whose loss is nan or infinite: its number, the loss, and its clips."""
-        losses = torch.stack(self.losses)
-        broken = (~losses.isfinite()).nonzero()
-        if not len(broken):
-            return None
-        step = int(broken[0])
-        return step, float(losses[step]), self.places[step].cpu().numpy()
-
-    def means(self) -> dict[str, Any]:
-        terms = {name: float(value) / self.clips for name, value in self.sums.items()}
-        return {
-            "loss": sum(terms.values()),
-            "top1": 100 * float(self.right) / self.clips,
-            "terms": terms,
-            "conflicts": {
-                name: float(total) / self.steps for name, total in self.conflicts.items()
-            },
-            "skipped": {name: float(total) / self.clips for name, total in self.skipped.items()},
-        }
+def _set(learned: list[torch.nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
+    for parameter, gradient in zip(learned, gradients, strict=True):
+        parameter.grad = gradient
 
 
 def _steps(clips: int, batch_size: int) -> int:

@@ -1,0 +1,106 @@
+"""The example that stands beside an exported step: a stored clip, frame after frame.
+
+Like the one for whole clips (`skeldistill.deploy.export_example`) it is put together from the steps
+that this one network needs, and the tests run it against the network. It is shorter, as all frames
+are taken as they come.
+"""
+
+from skeldistill.deploy.export_example import SCORES, SEEN
+from skeldistill.deploy.recogniser import Recogniser
+
+BEGINNING = '''"""Names the action of a clip, frame by frame. Needs numpy and onnxruntime alone.
+
+python example.py CLIP: a .npz or .json file with `joints` (persons, frames, {joints},
+{coordinates}) in {units} and their `scores` (persons, frames, {joints}) from 0 (lost) to 1{more}.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+HERE, file = Path(__file__).parent, Path(sys.argv[1])
+step, layout, labels, how = (
+    json.loads((HERE / f"{{name}}.json").read_text(encoding="utf-8"))
+    for name in ("step", "layout", "labels", "preprocessing")
+)
+clip = np.load(file) if file.suffix == ".npz" else json.loads(file.read_text(encoding="utf-8"))
+x, sure = (np.asarray(clip[name], np.float64) for name in ("joints", "scores"))
+best = np.sort(np.argsort(-sure.mean(axis=(1, 2)), kind="stable")[: how["sampling"]["persons"]])
+x, sure = x[best], sure[best]
+'''
+
+CERTAIN = """\
+sure = sure * (sure >= how["sampling"]["least_score"])
+"""
+
+NORMALISATION = {
+    "clip": """\
+x = x - (x * sure[..., None]).sum(axis=(0, 1, 2)) / max(sure.sum(), 1e-6)
+x = x / np.sqrt(max((np.square(x) * sure[..., None]).sum() / max(sure.sum(), 1e-6), 1e-12))
+""",
+    "image": """\
+half = np.asarray(clip["size"])[::-1] / 2
+x = (x - half) / half
+""",
+    "centre": """\
+first = (sure[0, :, layout["centre_index"]] > 0).argmax()
+x = x - x[0, first, layout["centre_index"]]
+""",
+    "none": "",
+}
+
+BONES = """\
+there = x.any(axis=-1, keepdims=True)
+x = (x - x[:, :, layout["parents"]]) * (there & there[:, :, layout["parents"]])
+"""
+
+VELOCITIES = """\
+there, after = x.any(axis=-1, keepdims=True), np.append(x[:, 1:], 0 * x[:, :1], axis=1)
+x = (after - x) * (there & after.any(axis=-1, keepdims=True))
+"""
+
+RUN = """\
+session = onnxruntime.InferenceSession(HERE / "step.onnx", providers=["CPUExecutionProvider"])
+state, t, size = dict(np.load(HERE / "start.npz")), x.shape[1], step["frames"]
+steps = -(-t // size) + step["lag"]
+around = [(0, step["shape"][1] - len(x)), (step["phase"], steps * size - t), (0, 0), (0, 0)]
+frames = np.pad(x, around).astype(np.float32)[None]
+for i in range(steps):
+    if (i + 1) * size > t:  # the clip ends here: its length is known now
+        state["length"][:] = t
+    given = {one.name: state[one.name] for one in session.get_inputs() if one.name in state}
+    shown = frames[:, :, i * size : (i + 1) * size]
+    logits, *after = session.run(None, {"frames": shown, **given})
+    state = dict(zip(step["state"], after))
+odds = np.exp(logits[0] - logits.max())
+print(json.dumps({"label": labels[odds.argmax()], "probabilities": (odds / odds.sum()).tolist()}))
+"""
+
+
+def step_example(recogniser: Recogniser) -> str:
+    """The script that runs ``step.onnx`` over a stored clip with numpy and onnxruntime alone."""
+    sampling = recogniser.sampling
+    more = []
+    if sampling.normalisation == "image":
+        more.append("and `size`, the image's (height, width)")
+    if recogniser.completion is not None:
+        more.append(f"after {recogniser.completion.name} has filled its lost joints")
+    beginning = BEGINNING.format(
+        joints=recogniser.layout.num_joints,
+        coordinates=recogniser.coordinates,
+        units=recogniser.units,
+        more="".join(f",\n{words}" for words in more),
+    )
+    steps = (
+        beginning,
+        CERTAIN if sampling.least_score else "",
+        NORMALISATION[sampling.normalisation],
+        SEEN.strip(" "),
+        BONES if sampling.stream.startswith("bone") else "",
+        VELOCITIES if sampling.stream.endswith("velocity") else "",
+        SCORES.strip(" ") if recogniser.network.channels > recogniser.coordinates else "",
+        RUN,
+    )
+    return "".join(steps)

@@ -1,0 +1,251 @@
+"""Cameras: drawn while they are watched, and watched frame by frame by networks that can."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import torch
+from predicting import sides, small_checkpoint, write_video
+
+from skeldistill import checkpoint
+from skeldistill.clip import Clip
+from skeldistill.data.store_writer import StoreWriter
+from skeldistill.deploy import running, sources, video
+from skeldistill.deploy.following import Moment, Pose
+from skeldistill.deploy.predict import Rules, Seen
+from skeldistill.deploy.recogniser import Recogniser
+from skeldistill.deploy.segments import Hysteresis, Stretch
+from skeldistill.deploy.streaming import Stream
+from skeldistill.deploy.watching_live import FrameByFrame, Now
+from skeldistill.deploy.windows import Span
+from skeldistill.layouts import PENN13
+from skeldistill.networks import LiveGCN
+from skeldistill.readers.reader import Source
+from skeldistill.readers.tracking import PATIENCE, People
+
+RULES = Rules(
+    window=Span(length=4.0, seconds=False),
+    stride=Span(length=2.0, seconds=False),
+    hysteresis=Hysteresis(enter=0.6, leave=0.5, shortest=0.0, smoothing=1),
+)
+SEEN = Seen(name="film", layout=PENN13, size=None, rate=30.0)
+
+
+class Onlooker:
+    """Sees somebody of some size, at negative places for two seconds, then at positive ones."""
+
+    layout = PENN13
+
+    def __init__(self, stop=None):
+        self._stop = stop
+
+    def about(self):
+        return {}
+
+    def open(self):
+        return self
+
+    def begin(self, path, name):
+        assert path is None
+
+    def __call__(self, image, time):
+        if self._stop is not None and time >= self._stop:
+            raise KeyboardInterrupt
+        joints = np.zeros((1, 13, 2), np.float32)
+        joints[0, :, 0] = -1 if time < 2 else 1
+        joints[0, :, 1] = np.linspace(4, 40, 13)
+        return People(joints, np.ones((1, 13), np.float32))
+
+    def close(self):
+        """Nothing is held."""
+
+
+@pytest.fixture
+def camera(tmp_path, monkeypatch):
+    """A video of 40 frames, 10 a second, that is opened as camera 0; runs a recogniser on it."""
+    pytest.importorskip("av")
+    path = write_video(tmp_path / "camera.mp4", frames=40)
+    original = video.open_video
+
+    def opened(origin):
+        found = original(path if origin == "0" else origin)
+        found.live, found.duration = True, None
+        return found
+
+    monkeypatch.setattr(sources.video, "open_video", opened)
+
+    def run(recogniser, stop=None, rules=RULES, **wanted):
+        session = Onlooker(stop)
+        origin = sources.Filmed(name="0", origin="0", session=session, estimator=session)
+        about = Source(layout=PENN13, channels=2, units="pixels", num_clips=1)
+        each = sources.Sources(path=None, about=about, several=False, each=iter([origin]))
+        told: list[str] = []
+        telling = running.Telling(say=told.append, failed=told.append, watch=lambda *_: None)
+        asked = running.Wanted(rules=rules, **wanted)
+        assert running.run(recogniser, each, asked, telling) == 0
+        return [json.loads(line) for line in told], path
+
+    return run
+
+
+@pytest.mark.parametrize("stopped", ["at its end", "by the clock", "by the user"])
+def test_a_camera_is_drawn_while_it_is_watched(camera, tmp_path, stopped):
+    frames = {"at its end": 40, "by the clock": 30, "by the user": 25}[stopped]
+    told, path = camera(
+        sides(),
+        stop=2.5 if stopped == "by the user" else None,
+        seconds=3.0 if stopped == "by the clock" else None,
+        film=tmp_path / "seen.mp4",
+    )
+    assert [one["label"] for one in told] == ["left", "right"]
+    drawn = list(video.frames(tmp_path / "seen.mp4"))
+    plain = [frame.image for frame in video.frames(path)]
+    assert len(drawn) == frames
+    for frame, image in zip(drawn, plain, strict=False):
+        assert frame.time == pytest.approx(frame.number / 10, abs=0.002)
+        assert frame.image.shape == image.shape
+    # nobody knows an action before the first window is over; then its name is written
+    changed = [
+        np.abs(frame.image.astype(int) - image).mean()
+        for frame, image in zip(drawn, plain, strict=False)
+    ]
+    assert min(changed[8:20]) > max(changed[:2]) > 0
+    assert not list(tmp_path.glob(".*partial*"))
+
+
+def test_an_overlay_of_a_camera_may_go_into_a_folder(camera, tmp_path):
+    camera(sides(), film=tmp_path / "films", seconds=1.0)
+    assert [path.name for path in (tmp_path / "films").iterdir()] == ["0.mp4"]
+
+
+def test_what_is_shown_now_begins_at_enter_and_stays_until_leave():
+    now = Now(sides(), RULES.hysteresis, SEEN)
+    pose = Pose(joints=np.zeros((13, 2), np.float32), scores=np.ones(13, np.float32))
+    here = Moment(number=9, time=0.3, people={0: pose})
+    shown = []
+    for left in (0.55, 0.7, 0.52, 0.45, 0.3):
+        said = np.array([left, 1 - left])
+        now.hear(0, Stretch(first=1, last=1, start=0.1, end=0.2, probabilities=said))
+        shown.append([(one.label, round(one.confidence, 2)) for one in now.shown(here)])
+    assert shown == [[], [("left", 0.7)], [("left", 0.52)], [], [("right", 0.7)]]
+    assert now.shown(Moment(number=9, time=0.3, people={})) == []
+    now.hear(0, Stretch(first=1, last=1, start=0.1, end=0.2, probabilities=np.zeros(2)))
+    assert now.shown(here) == []
+
+
+# ---------------------------------------------------------------- frame by frame
+
+
+def streaming(frames: int = 60) -> Recogniser:
+    """A network that runs frame by frame, untrained but sure of itself."""
+    torch.manual_seed(0)
+    network = LiveGCN(PENN13, classes=3, persons=1, channels=3, width=0.25).eval()
+    network.classifier.weight.data *= 20  # type: ignore[operator]
+    about = {
+        "classes": ["run", "sit", "wave"],
+        "units": "pixels",
+        "coordinates": 2,
+        "sampling": {"frames": frames, "persons": 1, "normalisation": "none"},
+    }
+    return Recogniser.of(network, about)
+
+
+def walking(frames: int, rng: np.random.Generator, *, absent: range = range(0)) -> list[Moment]:
+    steps = rng.normal(size=(frames, 13, 2)).astype(np.float32).cumsum(axis=0) / 10
+    sure = np.ones(13, np.float32)
+    return [
+        Moment(
+            number=t,
+            time=t / 30,
+            people={} if t in absent else {0: Pose(joints=steps[t], scores=sure)},
+        )
+        for t in range(frames)
+    ]
+
+
+LIVE = Rules(
+    window=Span(length=60.0, seconds=False),
+    hysteresis=Hysteresis(enter=0.4, leave=0.2, shortest=0.0, smoothing=1),
+)
+
+
+def test_what_is_said_with_a_frame_is_what_the_stream_says(rng):
+    recogniser, heard = streaming(), {}
+    watching = FrameByFrame(
+        recogniser, LIVE, SEEN, listen=lambda who, one: heard.update({one.first: (who, one)})
+    )
+    stream, actions = Stream(recogniser.network, 60, features=False), []
+    for moment in walking(50, rng):
+        actions += watching.push(moment)
+        pose = moment.people[0]
+        frame = np.concatenate([pose.joints, pose.scores[:, None]], axis=1)
+        said = stream.push(torch.from_numpy(frame)[None, None])
+        assert (said is None) == (moment.number not in heard)
+        if said is not None:
+            who, stretch = heard[moment.number]
+            expected = recogniser.named(said.logits[0].numpy()).probabilities
+            np.testing.assert_allclose(stretch.probabilities, expected, atol=1e-5)
+            assert (who, stretch.last) == (0, moment.number)
+    actions += watching.finish()
+    assert actions[0].first_frame == stream.delay
+    assert actions[-1].last_frame == 49
+    assert actions[-1].end == pytest.approx(50 / 30)
+    for before, after in itertools.pairwise(actions):
+        assert before.last_frame < after.first_frame
+
+
+def test_who_is_gone_is_let_go_and_begins_anew(rng):
+    recogniser, actions = streaming(), []
+    watching = FrameByFrame(recogniser, LIVE, SEEN)
+    away = range(60, 60 + 2 * PATIENCE)
+    for moment in walking(120 + 2 * PATIENCE, rng, absent=away):
+        found = watching.push(moment)
+        actions += found
+        if moment.number == away[-1]:
+            assert actions
+            assert actions[-1].last_frame == 59
+    actions += watching.finish()
+    delay = Stream(recogniser.network, 60).delay
+    assert min(one.first_frame for one in actions if one.first_frame > 59) == away.stop + delay
+    assert watching.finish() == []
+
+
+def test_a_camera_is_watched_frame_by_frame_and_drawn(camera, tmp_path):
+    span = Span(length=2.0, seconds=True)
+    rules = Rules(window=span, hysteresis=LIVE.hysteresis)
+    told, _ = camera(streaming(), live=True, film=tmp_path / "seen.mp4", rules=rules)
+    assert told
+    assert len(list(video.frames(tmp_path / "seen.mp4"))) == 40
+
+
+def test_from_the_command_line(skeldistill, tmp_path, rng):
+    recogniser = streaming()
+    about = {
+        "classes": list(recogniser.classes),
+        "units": "pixels",
+        "coordinates": 2,
+        "clip_frames": 60,
+        "sampling": recogniser.sampling.model_dump(mode="json"),
+    }
+    checkpoint.save(tmp_path / "live.safetensors", recogniser.network, about=about)
+    source = Source(layout=PENN13, channels=2, units="pixels", classes=recogniser.classes)
+    joints = np.stack([moment.people[0].joints for moment in walking(90, rng)])[None]
+    with StoreWriter(tmp_path / "one.arrow", source, provenance={}) as writer:
+        writer.write(Clip(id="walk", joints=joints, layout=PENN13))
+    words = ("predict", "live.safetensors", "one.arrow", "--live", "--enter", "0.4")
+    code, out, err = skeldistill(*words)
+    assert code == 0, err
+    told = [json.loads(line) for line in out.splitlines()]
+    assert told
+    assert {one["source"] for one in told} == {"walk"}
+    assert told[-1]["last_frame"] == 89
+
+    code, _, err = skeldistill(*words, "--whole")
+    assert code == 1
+    assert "--whole looks at a clip once" in err
+    small_checkpoint(tmp_path / "whole.safetensors")
+    code, _, err = skeldistill("predict", "whole.safetensors", "one.arrow", "--live")
+    assert code == 1
+    assert "leave --live away" in err
+    assert err.count("\n") == 1

@@ -1,0 +1,123 @@
+"""A recipe's views say all that `data import` can: labels, layouts; and what exists stays valid."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from stores import named, small_store
+
+from skeldistill.data.store import Store
+from skeldistill.data.views import open_views, origins
+from skeldistill.layouts import PENN13, to_yaml
+from skeldistill.recipe import Data, View
+from skeldistill.training.reproduce_views import GivenView, imported
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A high store, and a CSV of joints without labels of the same clips; the layout in a file."""
+    monkeypatch.chdir(tmp_path)
+    high = small_store(tmp_path / "high.arrow", named(6, "train"))
+    header = ["clip", "frame", *(f"{joint}_{axis}" for joint in PENN13.joints for axis in "xy")]
+    rows = [",".join(header)]
+    for row in range(len(high)):
+        clip = high.clip(row)
+        for frame, joints in enumerate(clip.joints[0]):
+            rows.append(",".join([clip.id, str(frame), *(f"{v:.2f}" for v in joints.ravel())]))
+    (tmp_path / "low.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(to_yaml(PENN13), encoding="utf-8")
+    (tmp_path / "labels.csv").write_text("id,label,split\nclip000,sit,train\nclip001,run,test\n")
+    return tmp_path
+
+
+def low(**changes) -> View:
+    view = {"reader": "csv", "source": "low.csv", "options": {"layout": "mine.yaml"}}
+    return View.model_validate(view | changes)
+
+
+def views(files, **changes) -> tuple[Store, Store]:
+    return open_views(
+        Data(high=View(store="high.arrow"), low=low(**changes)), files / "views", quiet=True
+    )
+
+
+def made(files) -> int:
+    return len(list((files / "views").glob("low-*.arrow")))
+
+
+def test_without_labels_files_of_an_estimator_name_none(files):
+    _, found = views(files)
+    assert set(found.labels.tolist()) == {-1}
+    assert found.layout.same_as(PENN13)
+
+
+@pytest.mark.parametrize("labels", ["high", "high.arrow", "$HERE/high.arrow"])
+def test_labels_and_splits_come_from_the_other_view(files, monkeypatch, labels):
+    monkeypatch.setenv("HERE", str(files))
+    high, found = views(files, labels=labels)
+    np.testing.assert_array_equal(found.labels, high.labels)
+    assert found.splits == high.splits
+    assert found.classes == high.classes
+
+
+def test_labels_come_from_a_table(files):
+    data = Data(high=low(labels="labels.csv"))
+    high, _ = origins(data, files / "views", quiet=True)
+    assert high.classes == ("run", "sit")
+    assert high.labels.tolist() == [1, 0, -1, -1, -1, -1]
+
+
+def test_a_changed_file_makes_the_view_anew_and_an_equal_one_does_not(files):
+    data = Data(high=View(store="high.arrow"), low=low(labels="labels.csv"))
+    origins(data, files / "views", quiet=True)
+    origins(data, files / "views", quiet=True)
+    assert made(files) == 1
+    (files / "other.csv").write_text((files / "labels.csv").read_text())
+    moved = Data(high=View(store="high.arrow"), low=low(labels="other.csv"))
+    origins(moved, files / "views", quiet=True)
+    assert made(files) == 1
+    (files / "other.csv").write_text("id,label\nclip000,run\nclip003,sit\n")
+    assert origins(moved, files / "views", quiet=True)[1].labels.tolist() == [0, -1, -1, 1, -1, -1]
+    assert made(files) == 2
+    (files / "mine.yaml").write_text(to_yaml(PENN13) + "# changed\n")
+    origins(data, files / "views", quiet=True)
+    assert made(files) == 3
+
+
+def test_a_view_without_labels_is_written_as_before_there_were_any():
+    view = View(reader="csv", source="low.csv", options={"layout": "penn13"})
+    said = view.model_dump(mode="json")
+    assert list(said) == ["store", "reader", "source", "options", "degradations"]
+    assert "labels" not in json.loads(Data(high=view).model_dump_json())["high"]
+    told = View.model_validate(said | {"labels": "high.arrow"})
+    assert View(**told.model_dump()) == told
+    assert yaml.safe_load(yaml.safe_dump(told.model_dump(mode="json")))["labels"] == "high.arrow"
+    assert "labels" in View.model_json_schema()["properties"]
+
+
+def test_views_of_yesterday_are_found_again(files):
+    # the name that a made store had before views could say labels
+    data = Data(high=View(reader="synthetic", options={"clips": 6, "view": "high"}))
+    store, _ = origins(data, files / "views", quiet=True)
+    assert store.path.name == "high-88831fc0e4.arrow"
+
+
+def test_what_cannot_be_is_refused(files):
+    with pytest.raises(ValueError, match="a store has its own"):
+        View(store="low.arrow", labels="high.arrow")
+    data = Data(high=low(labels="high"))
+    with pytest.raises(ValueError, match="high view's own"):
+        origins(data, files / "views", quiet=True)
+    with pytest.raises(OSError, match="nowhere"):
+        views(files, labels="nowhere.csv")
+
+
+def test_a_view_of_the_papers_may_say_labels_too(files):
+    given = GivenView(
+        reader="csv", source="low.csv", options={"layout": "mine.yaml"}, labels="high.arrow"
+    )
+    store = Store.open(files / "high.arrow")
+    found = imported(given, files / "made", quiet=True)
+    assert found.store is not None
+    assert Store.open(files / found.store).labels.tolist() == store.labels.tolist()
