@@ -10,6 +10,7 @@ from pathlib import Path
 import edge
 import inference
 import loader
+import networks
 import released
 import step
 import store
@@ -24,6 +25,7 @@ BENCHMARKS = {
     "released": released.measure,
     "edge": edge.measure,
     "inference": inference.measure,
+    "networks": networks.measure,
     "store": store.measure,
     "streaming": streaming.measure,
 }

@@ -14,6 +14,16 @@ def in_turn(
 
     With `time.process_time` as clock, what other processes take from the core does not count.
     """
+    spent = turns(contestants, rounds, clock)
+    return {name: statistics.median(seconds) for name, seconds in spent.items()}
+
+
+def turns(
+    contestants: dict[str, Callable[[], object]],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """The seconds of each in every round but the first."""
     spent: dict[str, list[float]] = {name: [] for name in contestants}
     for round_ in range(rounds + 1):
         for name, run in contestants.items():
@@ -21,4 +31,4 @@ def in_turn(
             run()
             if round_:
                 spent[name].append(clock() - began)
-    return {name: statistics.median(seconds) for name, seconds in spent.items()}
+    return spent

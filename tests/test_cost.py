@@ -1,5 +1,8 @@
 """Costs: counted by hand, the official figures, and nothing changed by measuring."""
 
+import csv
+import io
+
 import pytest
 import torch
 
@@ -86,3 +89,45 @@ def test_peak_memory_of_a_chain_by_hand():
 def test_a_clip_without_frames_has_no_cost():
     with pytest.raises(ValueError, match="at least 1 frame"):
         cost.measure(STGCN(PENN13, classes=2, width=0.125), 0)
+
+
+# ---------------------------------------------------------------- the command
+
+
+def test_cost_as_a_sheet_says_what_was_measured(skeldistill):
+    words = ("cost", "PRGCN", "--layout", "penn13", "--frames", 50, "--format", "csv")
+    code, out, _ = skeldistill(*words)
+    assert code == 0
+    (row,) = csv.DictReader(io.StringIO(out))
+    network = networks.PRGCN(PENN13, classes=60)
+    assert row["network"] == "PRGCN"
+    assert row["parameters"] == f"{cost.parameters(network):,}"
+    assert row["multiply-adds"] == f"{cost.multiply_adds(network, 30) / 1e9:.2f} G"
+    assert row["memory"] == f"{cost.peak_memory(network, 30) / 1e6:.1f} MB"
+    assert row["frames"] == "30 (a multiple of 30)"
+    assert (row["stride"], row["shown"]) == ("30", "one stream")
+    assert row["paper"] == "Li, Yi, Abu Farha and Gall, RA-L 2021"
+
+
+def test_cost_of_all_as_a_page_has_a_row_for_each(skeldistill):
+    words = ("--layout", "penn13", "--frames", 8, "--persons", 1, "--format", "markdown")
+    code, out, _ = skeldistill("cost", "all", *words)
+    assert code == 0
+    head, rule, *body = (line.strip("| ").split(" | ") for line in out.splitlines())
+    assert [row[0] for row in body] == list(networks.SHELF)
+    assert {len(row) for row in (head, rule, *body)} == {9}
+    shown = {row[0]: row[7] for row in body}
+    assert {name for name, what in shown.items() if what == "three branches"} == {
+        "EfficientGCNB0", "EfficientGCNB2", "EfficientGCNB4", "PAResGCNB19", "RAGCN", "ResGCNB19"
+    }  # fmt: skip
+    assert {row[0] for row in body if row[8] == "ours"} == {"LiveGCN"}
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(300, 300), (299, 270), (30, 30), (8, 30)])
+def test_frames_that_a_network_takes(asked, taken):
+    network = networks.PRGCN(PENN13, classes=2, width=0.125)
+    assert network.fewer_frames(asked) == taken
+    head = networks.ASGCN(PENN13, classes=2, width=0.125, reconstruction=True)
+    assert head.frame_limits == "257 to 320"
+    assert (head.fewer_frames(8), head.fewer_frames(999)) == (257, 320)
+    assert STGCN(PENN13, classes=2, width=0.125).frame_limits == "any"

@@ -11,7 +11,7 @@ from skeldistill import layouts
 from skeldistill.checkpoint import load_official
 from skeldistill.cost import parameters
 from skeldistill.layouts import COCO17, NTU25, PENN13
-from skeldistill.networks import STGCN, ST2sGCN, STsGCN, adjacency
+from skeldistill.networks import STGCN, STGCN9, ST2sGCN, STsGCN, adjacency
 
 # ---------------------------------------------------------------- adjacency
 
@@ -168,6 +168,16 @@ def test_sizes_are_those_of_skd_table_2(part, printed):
     adaptation = 256 * 256 + 256
     size = parameters(part(COCO17, classes=60)) + adaptation
     assert round(size / 2**20, 2) == printed
+
+
+def test_nine_blocks_are_three_of_each_width():
+    network = STGCN9(PENN13, classes=2)
+    assert [block.channels for block in network.blocks] == [64] * 3 + [128] * 3 + [256] * 3
+    strides = [block.temporal.stride[0] for block in network.blocks]
+    assert [place for place, stride in enumerate(strides, start=1) if stride == 2] == [4, 7]
+    ten = parameters(STGCN(PENN13, classes=2))
+    block = 64 * 2 * 64 + 2 * 64 + 9 * 64 * 64 + 64 + 4 * 64 + 2 * 13 * 13
+    assert parameters(network) == ten - block
 
 
 def test_width_scales_the_channels_in_eights():

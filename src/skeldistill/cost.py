@@ -31,7 +31,7 @@ class Cost:
 
     parameters: trainable numbers. multiply_adds: of matrix products and convolutions, one each.
     peak_memory: bytes of the intermediate results alive at once, weights not included.
-    latency_ms: median milliseconds on one CPU thread.
+    latency_ms: median milliseconds of the processor's time on one thread.
     """
 
     parameters: int
@@ -89,15 +89,18 @@ def peak_memory(network: Network, frames: int) -> int:
 
 
 def latency(network: Network, frames: int, repeats: int = 5) -> float:
-    """Median milliseconds from one clip's joints to its scores, on one CPU thread."""
+    """Median milliseconds from one clip's joints to its scores, on one CPU thread.
+
+    Of the processor's time: what other programs, or a progress bar, take does not count.
+    """
     still, clip = _ready(network, frames)
     spent = []
     with torch.inference_mode(), _one_thread():
         still(clip)
         for _ in range(repeats):
-            began = time.perf_counter()
+            began = time.thread_time()
             still(clip)
-            spent.append(time.perf_counter() - began)
+            spent.append(time.thread_time() - began)
     return 1000 * sorted(spent)[len(spent) // 2]
 
 

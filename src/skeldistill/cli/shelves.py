@@ -1,4 +1,4 @@
-"""Commands that tell what there is: layouts, parts, the recipe's schema, a network's cost."""
+"""Commands that tell what there is: layouts, parts, the recipe's schema."""
 
 import json
 from typing import Annotated
@@ -6,8 +6,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-
-from skeldistill.cli.options import parsed
 
 
 def layouts(
@@ -62,41 +60,3 @@ def schema() -> None:
     from skeldistill.recipe import Recipe
 
     typer.echo(json.dumps(Recipe.model_json_schema(), indent=2))
-
-
-def cost(
-    network: Annotated[str, typer.Argument(help="A network of the shelf, or 'all'.")],
-    layout: Annotated[str, typer.Option(help="The joints it works on.")] = "coco17",
-    frames: Annotated[int, typer.Option(help="Frames of a clip.", min=1)] = 300,
-    persons: Annotated[int, typer.Option(help="Persons of a clip.", min=1)] = 2,
-    classes: Annotated[int, typer.Option(help="How many actions.", min=1)] = 60,
-    option: Annotated[
-        list[str] | None, typer.Option(help="Option of the network: key=value.")
-    ] = None,
-) -> None:
-    """Say what a network costs: parameters, multiply-adds, memory and latency of one clip.
-
-    Example: `skeldistill cost STGCN --layout ntu25 --option partition=spatial`
-    """
-    from skeldistill import cost as costs
-    from skeldistill import layouts, networks
-    from skeldistill.shelf import build
-
-    options = parsed(option)
-    names = list(networks.SHELF) if network == "all" else [network]
-    table = Table("network", "parameters", "multiply-adds", "latency (1 thread)")
-    for name in names:
-        made = build(
-            "network",
-            networks.find(name),
-            {"classes": classes, "persons": persons, **options},
-            layouts.find(layout),
-        )
-        price = costs.measure(made, frames)
-        table.add_row(
-            name,
-            f"{price.parameters:,}",
-            f"{price.multiply_adds / 1e9:.2f} G",
-            f"{price.latency_ms:.1f} ms",
-        )
-    Console().print(table)

@@ -18,7 +18,7 @@ from skeldistill.networks.rank_pooling import RankPooling
 from skeldistill.networks.resgcn import PAResGCNB19, ResGCNB19
 from skeldistill.networks.restcn import ResTCN
 from skeldistill.networks.shiftgcn import ShiftGCN
-from skeldistill.networks.stgcn import STGCN, ST2sGCN, STsGCN
+from skeldistill.networks.stgcn import STGCN, STGCN9, ST2sGCN, STsGCN
 from skeldistill.networks.stgcnpp import STGCNpp
 from skeldistill.shelf import pick
 
@@ -34,6 +34,7 @@ SHELF: dict[str, type[Network]] = {
         ShiftGCN,
         ST2sGCN,
         STGCN,
+        STGCN9,
         STsGCN,
         CTRGCN,
         MSG3D,
@@ -65,6 +66,7 @@ __all__ = [
     "RAGCN",
     "SHELF",
     "STGCN",
+    "STGCN9",
     "DeepLSTM",
     "EfficientGCNB0",
     "EfficientGCNB2",

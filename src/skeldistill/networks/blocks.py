@@ -10,6 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+FEW = 16
+"""Images below which PyTorch gives 1x1 convolutions on one CPU thread to a slow kernel."""
+
 
 class GraphConvolution(nn.Module):
     """A weight matrix for each partition of a joint's neighbours (ST-GCN eq. 10).
@@ -39,7 +42,10 @@ class GraphConvolution(nn.Module):
         weight = self.convolution.weight.view(k, -1, c).transpose(0, 1).reshape(-1, k * c, 1, 1)
         assert self.convolution.bias is not None
         bias = self.convolution.bias.view(k, -1).t() @ adjacency.sum(dim=1)  # (c', w)
-        return functional.conv2d(gathered.permute(0, 3, 1, 2), weight) + bias[:, None]
+        # Narrow networks, which are trained most, learn slower with frames as images.
+        few = not torch.compiler.is_compiling() and not torch.is_grad_enabled() and b < FEW
+        mixed = pointwise if few else functional.conv2d
+        return mixed(gathered.permute(0, 3, 1, 2), weight, None) + bias[:, None]
 
 
 class Pointwise(nn.Conv2d):

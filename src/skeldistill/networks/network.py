@@ -147,15 +147,28 @@ class Network(nn.Module):
             )
         self._check_frames(t)
 
-    def _check_frames(self, t: int) -> None:
+    @property
+    def frame_limits(self) -> str:
+        """How many frames clips may have, in words."""
         counts = self.frame_counts
-        if t >= counts.start and t < counts.stop and (t - counts.start) % counts.step == 0:
-            return
-        some = (
+        if counts == Network.frame_counts:
+            return "any"
+        return (
             f"a multiple of {counts.step}" if counts.step > 1 else f"{counts.start} to {counts[-1]}"
         )
+
+    def fewer_frames(self, t: int) -> int:
+        """The most frames, up to t, that clips may have; the least they must, if that is more."""
+        counts = self.frame_counts
+        return max(counts[0], min(t - (t - counts.start) % counts.step, counts[-1]))
+
+    def _check_frames(self, t: int) -> None:
+        counts = self.frame_counts  # an export's symbolic t would be sought in it one by one
+        if t >= counts.start and t < counts.stop and (t - counts.start) % counts.step == 0:
+            return
         raise ValueError(
-            f"{type(self).__name__} needs {some} frames, got {t}; sample or pad the clips to that"
+            f"{type(self).__name__} needs {self.frame_limits} frames, got {t}; sample or pad the "
+            "clips to that"
         )
 
 

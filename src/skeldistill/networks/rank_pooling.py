@@ -128,13 +128,8 @@ class RankPooling(Network):
         present: Bool[Tensor, "n m t"],
     ) -> Float[Tensor, "n e"]:
         there = present.flatten(0, 1)
-        directions = torch.cat(
-            [
-                rank(forwards, there),
-                rank(backwards.flip(1), there.flip(1)),
-            ],
-            dim=1,
-        )
+        both = torch.cat([forwards, backwards.flip(1)])
+        directions = torch.cat(rank(both, torch.cat([there, there.flip(1)])).chunk(2), dim=1)
         persons = functional.normalize(directions, dim=1).unflatten(0, present.shape[:2])
         count = present.any(dim=2).sum(dim=1, keepdim=True).clamp(min=1)
         return persons.sum(dim=1) / count
@@ -180,20 +175,21 @@ def _solved(
     w: Float[Tensor, "b d"],
 ) -> Float[Tensor, "b d"]:
     """Conjugate gradients from w on: ``(1 + 2 C sum_t weight_t x_t x_t^T) w = right``."""
-
-    def product(v: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
-        return v + 2 * PENALTY * _back(frames, weight * _along(frames, v))
-
     tiny = torch.finfo(frames.dtype).tiny
-    rest = right - product(w)
-    way, left = rest, rest.square().sum(dim=1, keepdim=True)
+    itself = torch.eye(frames.shape[2], dtype=frames.dtype, device=frames.device)
+    weighted = (2 * PENALTY * weight[:, :, None] * frames).transpose(1, 2)
+    # Formed once: fewer numbers than the frames, which every step would go through twice.
+    matrix = torch.baddbmm(itself, weighted, frames)
+    w, right = w[:, :, None], right[:, :, None]
+    rest = right - matrix @ w
+    way, left = rest, rest.transpose(1, 2) @ rest
     for _ in range(GRADIENT_STEPS):
-        turned = product(way)
-        step = left / (way * turned).sum(dim=1, keepdim=True).clamp(min=tiny)
-        w, rest = w + step * way, rest - step * turned
-        before, left = left, rest.square().sum(dim=1, keepdim=True)
-        way = rest + left / before.clamp(min=tiny) * way
-    return w
+        turned = matrix @ way
+        step = left / (way.transpose(1, 2) @ turned).clamp(min=tiny)
+        w, rest = torch.addcmul(w, step, way), torch.addcmul(rest, step, turned, value=-1)
+        before, left = left, rest.transpose(1, 2) @ rest
+        way = torch.addcmul(rest, left / before.clamp(min=tiny), way)
+    return w.squeeze(2)
 
 
 def _along(frames: Float[Tensor, "b t d"], w: Float[Tensor, "b d"]) -> Float[Tensor, "b t"]:

@@ -1,4 +1,4 @@
-"""ST-GCN (Yan, Xiong and Lin, AAAI 2018) and the two compact forms of SKD's Table II."""
+"""ST-GCN (Yan, Xiong and Lin, AAAI 2018), as released and as printed, and SKD's compact forms."""
 
 from functools import partial
 from typing import ClassVar
@@ -137,6 +137,17 @@ class STGCN(Network):
                 f"{official}.residual.bn": f"{own}.residual.1",
             }
         return renamed(self.state_dict(), modules)
+
+
+class STGCN9(STGCN):
+    """ST-GCN of nine blocks, three of each width: as its paper prints it, and as PLKD uses it.
+
+    The authors' code, which `STGCN` follows, has a fourth block of 64 channels. PLKD says "nine
+    blocks" (section 3.2) and no more; the ST-GCN paper says which: three of 64, of 128 and of 256
+    channels, the fourth and the seventh of which halve the frames.
+    """
+
+    dropped = (4,)
 
 
 class STsGCN(STGCN):
