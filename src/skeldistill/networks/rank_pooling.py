@@ -129,7 +129,10 @@ class RankPooling(Network):
     ) -> Float[Tensor, "n e"]:
         there = present.flatten(0, 1)
         both = torch.cat([forwards, backwards.flip(1)])
-        directions = torch.cat(rank(both, torch.cat([there, there.flip(1)])).chunk(2), dim=1)
+        found = rank(both, torch.cat([there, there.flip(1)]))
+        # slices, not chunks: of these the ONNX exporter makes a sequence that it cannot fold
+        each = there.shape[0]
+        directions = torch.cat([found[:each], found[each:]], dim=1)
         persons = functional.normalize(directions, dim=1).unflatten(0, present.shape[:2])
         count = present.any(dim=2).sum(dim=1, keepdim=True).clamp(min=1)
         return persons.sum(dim=1) / count
