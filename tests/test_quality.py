@@ -122,8 +122,8 @@ def test_the_page_names_the_groups_and_says_where_the_gap_is():
     named = [row["lost"] for row in shown["rows"]]
     assert named == ["none", "1 to 12 %", "13 to 40 %", "42 to 90 %", "all"]
     assert shown["gap"] == ("teacher", "student")
-    assert shown["sentence"].startswith("47 % of the clips have lost nothing and hold 9.6 of")
-    assert "6 % have lost everything and hold 5.0, which no student" in shown["sentence"]
+    assert shown["sentence"].startswith("The teacher is 37.2 points ahead on them; 47 % have lost")
+    assert "6 % have lost everything and account for +5.0, which no student" in shown["sentence"]
     assert "Where the gap is" in render(results)
     results["by_quality"].append(
         {"least": 0.5, "most": 1.0, "clips": 7, "top1": {"student": 20.0}, "gap": None}

@@ -288,6 +288,16 @@ def test_a_start_that_is_not_there_or_no_checkpoint_is_refused_before_training(
     assert not list(tmp_path.glob("run/fold0"))
 
 
+def test_a_refused_recipe_leaves_a_finished_experiment_as_it_was(experiment, tmp_path):
+    experiment["methods"] = ["teacher"]
+    run(recipe.parse(experiment), tmp_path / "run")
+    before = (tmp_path / "run" / "recipe.yaml").read_text(encoding="utf-8")
+    experiment["methods"] = {"teacher": None, "student": {"losses": [{"name": "KLL"}]}}
+    with pytest.raises(ValueError, match="KLL"):
+        run(recipe.parse(experiment), tmp_path / "run")
+    assert (tmp_path / "run" / "recipe.yaml").read_text(encoding="utf-8") == before
+
+
 def test_a_3d_teacher_teaches_a_2d_student_on_other_joints(experiment, tmp_path):
     experiment["data"] = {
         "high": {"reader": "synthetic", "options": {"clips": 48, "layout": "kinect20"}},

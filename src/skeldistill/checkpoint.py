@@ -166,7 +166,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path} is broken or holds more than weights, which is not run: {_line(error)}"
         ) from None
     except Exception as error:  # a broken file can fail in any way inside the unpickler
-        raise ValueError(f"{path} holds no weights: {_line(error)}") from None
+        raise ValueError(f"{path} holds no weights, or is broken: {_line(error)}") from None
     while isinstance(content, Mapping):
         tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
         if tensors:

@@ -44,6 +44,8 @@ def compare(
 
 
 def _table(found: "Between") -> Table:
+    from skeldistill.training.statistics import p_value
+
     one = found.comparison
     trainings = len(found.folds) * len(found.seeds)
     table = Table("measured", "", show_header=False)
@@ -58,8 +60,8 @@ def _table(found: "Between") -> Table:
         ("clips compared", clips),
         ("trainings of each", f"{trainings} (folds x seeds)"),
         ("difference, points", f"{one.difference:+.2f} (95 % {one.low:+.2f} to {one.high:+.2f})"),
-        ("permutation test by clip", f"p = {one.p:.4f}"),
-        ("McNemar's exact test", f"p = {one.mcnemar_p:.4f}"),
+        ("permutation test by clip", p_value(one.p)),
+        ("McNemar's exact test", p_value(one.mcnemar_p)),
         ("only the first right, only the second", f"{one.gained}, {one.lost} clips"),
         ("odds ratio of these", f"{one.odds_ratio:.2f}"),
         ("Cohen's h", f"{one.cohens_h:+.3f} ({_size(one.cohens_h)})"),

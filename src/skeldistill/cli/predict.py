@@ -130,7 +130,9 @@ def predict(
             failures = running.run(recogniser, found, wanted, telling)
     for path in (out, overlay):
         if path is not None:
-            typer.echo(f"written: {path}", err=True)
+            empty = path.is_file() and not path.stat().st_size
+            why = " (empty: no action was as sure as --enter asks for)" if empty else ""
+            typer.echo(f"written: {path}{why}", err=True)
     if failures:
         typer.echo(f"skeldistill: {failures} videos could not be read", err=True)
         raise typer.Exit(1)

@@ -69,8 +69,12 @@ class Streamed:
         if sampling.frame_choice not in ("uniform", "resize") or "velocity" in sampling.stream:
             raise ValueError("these frames cannot be prepared before the next one is there")
         self._stream = Stream(recogniser.network, sampling.frames, features=False)
-        if self._stream.delay > sampling.frames:
-            raise ValueError("its delay is longer than what it sees at once")
+        late = self._stream.delay
+        if late > sampling.frames:
+            raise ValueError(
+                f"it speaks {late} frames late but looks at {sampling.frames} at once; train it "
+                f"with sampling.frames of {late} or more"
+            )
         self._recogniser, self._converting = recogniser, converting
         self._rate = sampling.frames / seconds
         self._streams: dict[int | None, _Row] = {}

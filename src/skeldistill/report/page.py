@@ -130,6 +130,7 @@ def _comparison(entry: dict[str, Any]) -> dict[str, Any]:
     return {
         "sentence": entry.get("sentence") or plain,
         "mark": ("better" if leads(entry) else "worse") if above else "noise",
+        "once": entry.get("seeds") == 1,
         "p": None if entry.get("sentence") else number(entry.get("p")),
         "mcnemar": _mcnemar(entry),
     }
@@ -140,7 +141,8 @@ def _mcnemar(entry: dict[str, Any]) -> str | None:
     gained, lost, p = (number(entry.get(key)) for key in ("gained", "lost", "mcnemar_p"))
     if gained is None or lost is None or p is None:
         return None
-    return f"{gained:.0f} clips gained, {lost:.0f} lost; McNemar's exact test p = {p:.3f}"
+    shown = f"p = {p:.3f}" if p >= 0.0005 else "p < 0.001"
+    return f"{gained:.0f} clips gained, {lost:.0f} lost; McNemar's exact test {shown}"
 
 
 def _part_matrix(results: Results) -> dict[str, Any] | None:

@@ -47,18 +47,17 @@ def sentence(groups: list[dict[str, Any]]) -> str:
     if total <= 0:
         return "The teacher is not ahead on these clips."
     first, last = groups[0], groups[-1]
-    said = []
+    said = [f"The teacher is {total:.1f} points ahead on them"]
     if first["most"] == 0:
-        said.append(
-            f"{100 * first['clips'] / clips:.0f} % of the clips have lost nothing and hold "
-            f"{first['gap']:.1f} of the gap's {total:.1f} points"
-        )
+        share = 100 * first["clips"] / clips
+        said.append(f"{share:.0f} % have lost nothing and account for {first['gap']:+.1f}")
     if lost(last) == "all":
+        share = 100 * last["clips"] / clips
         said.append(
-            f"{100 * last['clips'] / clips:.0f} % have lost everything and hold "
-            f"{last['gap']:.1f}, which no student can win back"
+            f"{share:.0f} % have lost everything and account for {last['gap']:+.1f}, which no "
+            "student can win back"
         )
-    return "; ".join(said)[:1].upper() + "; ".join(said)[1:] + ("." if said else "")
+    return "; ".join(said) + "."
 
 
 def _percent(share: float) -> str:

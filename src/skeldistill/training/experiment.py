@@ -54,9 +54,9 @@ def run(
     with processes.joined():
         with processes.first_goes_ahead():
             if processes.first():
-                write_text(root / "recipe.yaml", recipe.to_yaml())
                 with alone_in(root / "views", say):
                     _prepare(recipe, root, quiet=console is None)
+                write_text(root / "recipe.yaml", recipe.to_yaml())  # of what is not refused
         tasks = list_tasks(recipe, root)
         with shown(tasks, console) as (watch, finished):
             if jobs > 1:
@@ -80,10 +80,10 @@ def run_one(
     with processes.joined():
         with processes.first_goes_ahead():
             if processes.first():
-                write_text(root / "recipe.yaml", recipe.to_yaml())
                 with alone_in(root / "views", say):
                     open_views(recipe.data, root / "views", quiet=console is None)
                     check(last)
+                write_text(root / "recipe.yaml", recipe.to_yaml())
         tasks = _with_needs(last)
         with shown(tasks, console) as (watch, finished):
             in_turn(tasks, watch, finished, say)

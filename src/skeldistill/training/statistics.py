@@ -59,7 +59,7 @@ class Comparison:
     def sentence(self, method: str, against: str) -> str:
         """The comparison in plain words."""
         size = abs(self.difference)
-        interval = f"95 % interval {self.low:+.1f} to {self.high:+.1f}, p = {self.p:.3f}"
+        interval = f"95 % interval {self.low:+.1f} to {self.high:+.1f}, {p_value(self.p)}"
         if self.seeds == 1:
             return (
                 f"{method} against {against}: {self.difference:+.1f} points on these clips "
@@ -72,6 +72,11 @@ class Comparison:
             )
         word = "better" if self.difference > 0 else "worse"
         return f"{method} is {word} than {against} by {size:.1f} points ({interval})."
+
+
+def p_value(p: float) -> str:
+    """As it is printed: never zero."""
+    return f"p = {p:.3f}" if p >= 0.0005 else "p < 0.001"
 
 
 def over_runs(values: Sequence[float]) -> Interval:
