@@ -185,7 +185,9 @@ def _ask_networks(recipe: "Recipe", root: Path, results: dict) -> None:
     shown = [clip["id"] for clip in results.get("clips") or []]
     if not names:
         return
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    # elsewhere than in a terminal a bar that goes away leaves an empty line
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task("features for the report", total=None)
         keep(
             recipe,

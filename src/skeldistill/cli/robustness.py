@@ -44,7 +44,9 @@ def robustness(
         raise ValueError(f"--on {on}: choose from {', '.join(get_args(On))}")
     named = {"usual": USUAL, "all": tuple(SHELF)}.get(degradations)
     names = named or tuple(degradations.split(","))
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    # elsewhere than in a terminal a bar that goes away leaves an empty line
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task("evaluations", total=None)
         results = sweep(
             runs,
