@@ -43,6 +43,27 @@ def small_store(
     return Store.open(path)
 
 
+def small_experiment(
+    folder: Path, methods: Sequence[str], *, test: int = 12, seeds: Sequence[int] = (0,), **training
+) -> dict:
+    """What a recipe says of an experiment of seconds: a high view, and a low one made from it."""
+    small_store(folder / "high.arrow", named(24, "train") + named(test, "test", 24))
+    network = {"name": "STGCN", "width": 0.125}
+    return {
+        "name": "small",
+        "data": {
+            "high": {"store": str(folder / "high.arrow")},
+            "low": {"degradations": [{"name": "JointOcclusion", "probability": 0.3}]},
+        },
+        "sampling": {"frames": 8},
+        "training": {"epochs": 1, "batch_size": 8, "warmup": 0, **training},
+        "teacher": network,
+        "student": network,
+        "methods": list(methods),
+        "seeds": list(seeds),
+    }
+
+
 def named(count: int, split: str, start: int = 0, classes: int = 3) -> list[tuple[str, int, str]]:
     """(id, label, split) for `count` clips."""
     return [(f"clip{i:03d}", i % classes, split) for i in range(start, start + count)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from stores import named, small_store
+from stores import small_experiment
 
 from skeldistill import recipe as recipes
 from skeldistill.training import claims as module
@@ -170,21 +170,8 @@ def test_after_an_error_nothing_is_claimed(tmp_path):
 
 @pytest.fixture
 def recipe(tmp_path):
-    small_store(tmp_path / "high.arrow", named(24, "train") + named(8, "test", 24))
-    network = {"name": "STGCN", "width": 0.125}
-    told = {
-        "name": "small",
-        "data": {
-            "high": {"store": str(tmp_path / "high.arrow")},
-            "low": {"degradations": [{"name": "JointOcclusion", "probability": 0.3}]},
-        },
-        "sampling": {"frames": 8},
-        "training": {"epochs": 1, "batch_size": 8, "warmup": 1, "learning_rate": 0.05},
-        "teacher": network,
-        "student": network,
-        "methods": ["teacher", "low", "KL"],
-        "seeds": [0],
-    }
+    training = {"warmup": 1, "learning_rate": 0.05}
+    told = small_experiment(tmp_path, ["teacher", "low", "KL"], test=8, **training)
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(told), encoding="utf-8")
     return path

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 import torch
 from fake_results import fake
-from stores import named, small_store
+from stores import small_experiment
 
 from skeldistill import recipe
 from skeldistill.prediction import Prediction
 from skeldistill.report import embeddings, figures, maps, page, responses, strips
 from skeldistill.training.features import CLASSES, OF_EACH, chosen, joint_responses
-
-SMALL = {"name": "STGCN", "width": 0.125}
 
 
 @pytest.fixture(scope="module")
@@ -130,22 +128,7 @@ def test_a_projection_keeps_clusters_apart_and_is_the_same_again(channels):
 
 
 def test_a_run_keeps_features_and_report_draws_them(tmp_path, skeldistill):
-    small_store(tmp_path / "high.arrow", named(24, "train") + named(12, "test", 24))
-    parsed = recipe.parse(
-        {
-            "name": "small",
-            "data": {
-                "high": {"store": str(tmp_path / "high.arrow")},
-                "low": {"degradations": [{"name": "JointOcclusion", "probability": 0.3}]},
-            },
-            "sampling": {"frames": 8},
-            "training": {"epochs": 1, "batch_size": 8, "warmup": 0},
-            "teacher": SMALL,
-            "student": SMALL,
-            "methods": ["teacher", "low", "SKD"],
-            "seeds": [0],
-        }
-    )
+    parsed = recipe.parse(small_experiment(tmp_path, ["teacher", "low", "SKD"]))
     (tmp_path / "small.yaml").write_text(parsed.to_yaml())
     root = tmp_path / "run"
     code, _, err = skeldistill("run", tmp_path / "small.yaml", "--out", root)

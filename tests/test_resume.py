@@ -14,31 +14,16 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from stores import named, small_store
+from stores import small_experiment
 
 from skeldistill.training import state
-
-SMALL = {"name": "STGCN", "width": 0.125}
 
 
 @pytest.fixture
 def recipe(tmp_path):
-    high = named(24, "train") + named(8, "test", 24)
-    small_store(tmp_path / "high.arrow", high)
     path = tmp_path / "recipe.yaml"
-    told = {
-        "name": "small",
-        "data": {
-            "high": {"store": str(tmp_path / "high.arrow")},
-            "low": {"degradations": [{"name": "JointOcclusion", "probability": 0.3}]},
-        },
-        "sampling": {"frames": 8},
-        "training": {"epochs": 5, "batch_size": 8, "warmup": 1, "learning_rate": 0.05},
-        "teacher": SMALL,
-        "student": SMALL,
-        "methods": ["teacher", "SKD"],
-        "seeds": [0],
-    }
+    training = {"epochs": 5, "warmup": 1, "learning_rate": 0.05}
+    told = small_experiment(tmp_path, ["teacher", "SKD"], test=8, **training)
     path.write_text(yaml.safe_dump(told), encoding="utf-8")
     return path
 

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from stores import named, small_store
+from stores import small_experiment
 
 from skeldistill import checkpoint, recipe
 from skeldistill.data.dataset import Examples, Side
@@ -20,7 +20,6 @@ from skeldistill.training.evaluate import evaluate
 from skeldistill.training.experiment import run
 from skeldistill.training.robustness import finished, sweep
 
-SMALL = {"name": "STGCN", "width": 0.125}
 NAMES = ("JointOcclusion", "DroppedFrames")
 
 
@@ -28,22 +27,9 @@ NAMES = ("JointOcclusion", "DroppedFrames")
 def experiment(tmp_path_factory):
     """The folder of a finished experiment, its low view a degraded high one."""
     folder = tmp_path_factory.mktemp("robustness")
-    small_store(folder / "high.arrow", named(24, "train") + named(12, "test", 24))
-    parsed = recipe.parse(
-        {
-            "name": "small",
-            "data": {
-                "high": {"store": str(folder / "high.arrow")},
-                "low": {"degradations": [{"name": "JointOcclusion", "probability": 0.3}]},
-            },
-            "sampling": {"frames": 8},
-            "training": {"epochs": 2, "batch_size": 8, "warmup": 0, "learning_rate": 0.05},
-            "teacher": SMALL,
-            "student": SMALL,
-            "methods": ["teacher", "low", "low+completion"],
-            "seeds": [0, 1],
-        }
-    )
+    methods, training = ("teacher", "low", "low+completion"), {"epochs": 2, "learning_rate": 0.05}
+    told = small_experiment(folder, methods, seeds=(0, 1), **training)
+    parsed = recipe.parse(told)
     run(parsed, folder / "run")
     return folder / "run"
 

@@ -105,9 +105,8 @@ CERTAIN = """\
 
 NORMALISATION = {
     "clip": """\
-    total = max(sure.sum(), 1e-6)
-    x = x - (x * sure[..., None]).sum(axis=(0, 1, 2)) / total
-    x = x / np.sqrt(max((np.square(x) * sure[..., None]).sum() / total, 1e-12))
+    x = x - (x * sure[..., None]).sum(axis=(0, 1, 2)) / max(sure.sum(), 1e-6)
+    x = x / np.sqrt(max((np.square(x) * sure[..., None]).sum() / max(sure.sum(), 1e-6), 1e-12))
 """,
     "image": """\
     half = np.asarray(clip["size"])[::-1] / 2

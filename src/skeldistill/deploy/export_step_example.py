@@ -5,7 +5,9 @@ that this one network needs, and the tests run it against the network. It is sho
 are taken as they come.
 """
 
-from skeldistill.deploy.export_example import SCORES, SEEN
+from textwrap import dedent
+
+from skeldistill.deploy.export_example import NORMALISATION, SCORES, SEEN
 from skeldistill.deploy.recogniser import Recogniser
 
 BEGINNING = '''"""Names the action of a clip, frame by frame. Needs numpy and onnxruntime alone.
@@ -34,22 +36,6 @@ x, sure = x[best], sure[best]
 CERTAIN = """\
 sure = sure * (sure >= how["sampling"]["least_score"])
 """
-
-NORMALISATION = {
-    "clip": """\
-x = x - (x * sure[..., None]).sum(axis=(0, 1, 2)) / max(sure.sum(), 1e-6)
-x = x / np.sqrt(max((np.square(x) * sure[..., None]).sum() / max(sure.sum(), 1e-6), 1e-12))
-""",
-    "image": """\
-half = np.asarray(clip["size"])[::-1] / 2
-x = (x - half) / half
-""",
-    "centre": """\
-first = (sure[0, :, layout["centre_index"]] > 0).argmax()
-x = x - x[0, first, layout["centre_index"]]
-""",
-    "none": "",
-}
 
 BONES = """\
 there = x.any(axis=-1, keepdims=True)
@@ -96,11 +82,11 @@ def step_example(recogniser: Recogniser) -> str:
     steps = (
         beginning,
         CERTAIN if sampling.least_score else "",
-        NORMALISATION[sampling.normalisation],
-        SEEN.strip(" "),
+        dedent(NORMALISATION[sampling.normalisation]),
+        dedent(SEEN),
         BONES if sampling.stream.startswith("bone") else "",
         VELOCITIES if sampling.stream.endswith("velocity") else "",
-        SCORES.strip(" ") if recogniser.network.channels > recogniser.coordinates else "",
+        dedent(SCORES) if recogniser.network.channels > recogniser.coordinates else "",
         RUN,
     )
     return "".join(steps)

@@ -44,6 +44,22 @@ class Action:
     first_frame: int
     last_frame: int
 
+    @classmethod
+    def of(
+        cls, segment: Segment, *, source: str, person: int | None, labels: Sequence[str]
+    ) -> "Action":
+        """A segment of somebody in a source, its label by name."""
+        return cls(
+            source=source,
+            person=person,
+            label=labels[segment.label],
+            confidence=segment.confidence,
+            start=segment.start,
+            end=segment.end,
+            first_frame=segment.first,
+            last_frame=segment.last,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
@@ -163,16 +179,8 @@ class Watching:
         return found
 
     def _action(self, subject: "_Subject", segment: Segment) -> Action:
-        return Action(
-            source=self._seen.name,
-            person=subject.who,
-            label=self._recogniser.labels[segment.label],
-            confidence=segment.confidence,
-            start=segment.start,
-            end=segment.end,
-            first_frame=segment.first,
-            last_frame=segment.last,
-        )
+        labels = self._recogniser.labels
+        return Action.of(segment, source=self._seen.name, person=subject.who, labels=labels)
 
 
 class _Subject:

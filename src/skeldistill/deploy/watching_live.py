@@ -79,16 +79,8 @@ class FrameByFrame:
         return [self._action(who, one) for one in self._segmenters.pop(who).finish()]
 
     def _action(self, who: int | None, segment: Segment) -> Action:
-        return Action(
-            source=self._seen.name,
-            person=who,
-            label=self._recogniser.labels[segment.label],
-            confidence=segment.confidence,
-            start=segment.start,
-            end=segment.end,
-            first_frame=segment.first,
-            last_frame=segment.last,
-        )
+        labels = self._recogniser.labels
+        return Action.of(segment, source=self._seen.name, person=who, labels=labels)
 
 
 class Now:
