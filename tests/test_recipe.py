@@ -17,6 +17,13 @@ def test_the_resolved_recipe_is_itself_a_recipe():
     assert "milestones" in resolved.to_yaml()
 
 
+def test_options_alone_are_those_of_the_default_network():
+    resolved = recipe.parse({**LEAST, "student": {"width": 0.25}})
+    named = recipe.parse({**LEAST, "student": {"name": "STGCN", "width": 0.25}})
+    assert resolved.student == named.student
+    assert resolved.teacher.name == resolved.student.name
+
+
 def test_the_resolved_paper_recipe_is_itself_a_recipe():
     resolved = recipe.parse({**LEAST, "family": "paper"})
     assert resolved.sampling.frames == 300

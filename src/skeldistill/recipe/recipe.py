@@ -10,6 +10,9 @@ from skeldistill.recipe.ready_made import DEFAULT_METHODS, FAMILIES, METHODS, fi
 from skeldistill.recipe.sections import Data, Method, Part, Sampling, Section, Training
 from skeldistill.shelf import nearest
 
+NETWORK = "STGCN"
+"""The network of teacher and student where the recipe names none."""
+
 
 class Recipe(Section):
     """One experiment: every method, fold and seed that `skeldistill run` will run."""
@@ -20,8 +23,8 @@ class Recipe(Section):
     data: Data
     sampling: Sampling = Sampling()
     training: Training = Training()
-    teacher: Part = Part(name="STGCN")
-    student: Part = Part(name="STGCN")
+    teacher: Part = Part(name=NETWORK)
+    student: Part = Part(name=NETWORK)
     methods: dict[str, Method] = Field(description="by name; a list takes the ready-made ones")
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
 
@@ -34,6 +37,9 @@ class Recipe(Section):
         family = FAMILIES.get(resolved.get("family", "strong"), {})
         for section, defaults in family.items():
             resolved[section] = {**defaults, **(resolved.get(section) or {})}
+        for side in ("teacher", "student"):
+            if isinstance(resolved.get(side), Mapping):  # options alone are the default's
+                resolved[side] = {"name": NETWORK, **resolved[side]}
         methods = resolved.get("methods", DEFAULT_METHODS)
         if isinstance(methods, Mapping):
             methods = {
