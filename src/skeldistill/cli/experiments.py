@@ -233,11 +233,10 @@ def _load(
     kept: dict = {}
     if methods:
         for name in methods.split(","):
-            method = pick("method of the recipe", loaded.methods, name)
-            if method.losses:
-                kept.setdefault(method.teacher, loaded.methods[method.teacher])
-            kept[name] = method
-        loaded = loaded.model_copy(update={"methods": kept})
+            pick("method of the recipe", loaded.methods, name)
+            kept |= dict.fromkeys((*loaded.all_needs(name), name))
+        wanted = {name: loaded.methods[name] for name in kept}
+        loaded = loaded.model_copy(update={"methods": wanted})
     if seeds:
         if not all(seed.isdigit() for seed in seeds.split(",")):
             raise ValueError(f"--seeds {seeds}: write whole numbers, such as 0,1,2")

@@ -53,11 +53,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
         for name, method in self.methods.items():
-            if method.losses and method.teacher not in self.methods:
-                raise ValueError(
-                    f"methods.{name}.teacher is {method.teacher!r}, which is no method; "
-                    f"{nearest(method.teacher, self.methods)}"
-                )
+            self._refuse_teachers(name)
             twice = [term.name for term in method.losses]
             if len(set(twice)) != len(twice):
                 raise ValueError(f"methods.{name}.losses names a loss twice: {', '.join(twice)}")
@@ -69,8 +65,31 @@ class Recipe(Section):
     def needs(self, method: str) -> list[str]:
         """The methods whose networks a method needs: its teacher's, and the one it starts from."""
         asked = self.methods[method]
-        names = [asked.teacher] if asked.losses else []
-        return names + [name for name in (asked.start_from,) if name in self.methods]
+        return [*asked.teachers, *(name for name in (asked.start_from,) if name in self.methods)]
+
+    def _refuse_teachers(self, name: str) -> None:
+        method = self.methods[name]
+        if method.losses and not method.teachers:
+            raise ValueError(f"methods.{name}.teacher names nobody; name a method, or several")
+        for teacher in method.teachers:
+            if teacher not in self.methods:
+                raise ValueError(
+                    f"methods.{name}.teacher is {teacher!r}, which is no method; "
+                    f"{nearest(teacher, self.methods)}"
+                )
+        samplings = {self.sampling_of(teacher) for teacher in method.teachers}
+        if len(samplings) > 1:
+            raise ValueError(
+                f"methods.{name}.teacher names methods that sample differently "
+                f"({', '.join(method.teachers)}); all of them are shown the same frames"
+            )
+
+    def all_needs(self, method: str) -> list[str]:
+        """What a method needs, and what that needs, each after its own needs."""
+        found: dict[str, None] = {}
+        for needed in self.needs(method):
+            found |= dict.fromkeys((*self.all_needs(needed), needed))
+        return list(found)
 
     def _refuse_circle(self, method: str, above: tuple[str, ...]) -> None:
         if method in above:

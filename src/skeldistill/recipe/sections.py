@@ -235,7 +235,10 @@ class Method(Section):
         description="SKD eq. 12-14 on every distillation loss; quick: a quarter faster and a "
         "little off, see docs/performance.md",
     )
-    teacher: str = Field(default="teacher", description="the method that teaches")
+    teacher: str | tuple[str, ...] = Field(
+        default="teacher",
+        description="the method that teaches; of several, the mean of their probabilities does",
+    )
     start_from: str | None = Field(
         default=None,
         description="a method of this recipe, or a checkpoint, whose weights it starts from",
@@ -245,3 +248,9 @@ class Method(Section):
     )
     training: dict[str, Any] = Field(default_factory=dict, description="changes to `training`")
     sampling: dict[str, Any] = Field(default_factory=dict, description="changes to `sampling`")
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The methods that teach, if any do."""
+        named = (self.teacher,) if isinstance(self.teacher, str) else self.teacher
+        return named if self.losses else ()

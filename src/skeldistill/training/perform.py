@@ -1,7 +1,7 @@
 """Performing a task: from its recipe to a trained network, what it says, and what was measured."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from skeldistill.data.pairing import evaluation_clips, teacher_clips, training_c
 from skeldistill.data.store import Store
 from skeldistill.data.views import derived, open_views
 from skeldistill.distillation.distill import Distiller
+from skeldistill.distillation.ensemble import Ensemble
 from skeldistill.distillation.knowledge import share_knowledge
 from skeldistill.distillation.reviser import Reviser, pointwise_weights
 from skeldistill.files import whole, write_text
@@ -39,9 +40,9 @@ def check(task: Task) -> None:
         _try(student, examples.student)
         _task_loss(recipe.training_of(task.method), student)
         if method.losses:
-            taught_by = recipe.methods[method.teacher]
             assert examples.teacher is not None
-            teacher = make_network(recipe, taught_by, examples.teacher)
+            taught_by = [recipe.methods[name] for name in method.teachers]
+            teacher = _one(make_network(recipe, each, examples.teacher) for each in taught_by)
             _try(teacher, examples.teacher)
             _losses(method, student, teacher)
 
@@ -62,16 +63,16 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     torch.manual_seed(task.seed)
     student = make_network(recipe, method, examples.student)
     fresh = _start_from(student, method, task) if method.start_from else ()
-    teacher = None
-    if method.losses:
-        teacher, _ = checkpoint.load(task.sibling(method.teacher).folder / NETWORK)
+    teachers = [task.sibling(name) for name in method.teachers]
+    members = [checkpoint.load(each.folder / NETWORK)[0] for each in teachers]
+    teacher = _one(members) if members else None
     terms = _losses(method, student, teacher)
-    if teacher is not None:
-        taught_by = task.sibling(method.teacher)
+    if members:
+        taught_by = teachers[0]  # whose features are compared, if there are several
         with processes.first_goes_ahead():
             share_knowledge(
                 [loss for _, loss in terms.values()],
-                teacher,
+                members[0],
                 teacher_examples(taught_by, *views),
                 examples.clips,
                 folder=taught_by.folder,
@@ -120,6 +121,12 @@ def make_network(recipe: Recipe, method: Method, side: Side) -> Network:
     return build("network", networks.find(part.name), options, side.layout)
 
 
+def _one(teachers: Iterable[Network]) -> Network:
+    """The teacher, or several as one."""
+    members = list(teachers)
+    return members[0] if len(members) == 1 else Ensemble(members)
+
+
 def _try(network: Network, side: Side) -> None:
     """Refuse clips of a size that the network does not take, such as another number of frames."""
     shape = (side.sampling.persons, side.sampling.frames, side.layout.num_joints, side.channels)
@@ -157,7 +164,7 @@ def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Exam
     )
     teacher = mixed = None
     if method.losses:
-        teacher = Side(store=high, sampling=recipe.sampling_of(method.teacher))
+        teacher = Side(store=high, sampling=recipe.sampling_of(method.teachers[0]))
     if method.mix:
         mixed = _mixed(method, student, high)
     examples = Examples(clips=clips, student=student, teacher=teacher, mixed=mixed, mix=method.mix)

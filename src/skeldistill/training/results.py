@@ -149,7 +149,7 @@ def describe(recipe: Recipe, name: str) -> str:
     if method.losses:
         terms = " + ".join(term.name for term in method.losses)
         revised = "with" if method.gradient_revision else "without"
-        words.append(f"taught by {method.teacher}: {terms}, {revised} gradient revision")
+        words.append(f"taught by {' and '.join(method.teachers)}: {terms}, {revised} gradient revision")
     if method.start_from:
         words.append(f"starting from {method.start_from}")
     return ", ".join(words)
@@ -160,7 +160,7 @@ def _part_matrix(recipe: Recipe, task: Task, high: Store, low: Store) -> list[li
     method = recipe.methods[task.method]
     if not any(term.name == "PartContrastive" for term in method.losses):
         return None
-    taught_by = task.sibling(method.teacher)
+    taught_by = task.sibling(method.teachers[0])
     teacher, _ = checkpoint.load(taught_by.folder / NETWORK)
     known = ask(teacher, teacher_examples(taught_by, high, low), taught_by.folder)
     return known["misclassified"].tolist()
