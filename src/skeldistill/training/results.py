@@ -149,7 +149,9 @@ def describe(recipe: Recipe, name: str) -> str:
     if method.losses:
         terms = " + ".join(term.name for term in method.losses)
         revised = "with" if method.gradient_revision else "without"
-        words.append(f"taught by {' and '.join(method.teachers)}: {terms}, {revised} gradient revision")
+        words.append(
+            f"taught by {' and '.join(method.teachers)}: {terms}, {revised} gradient revision"
+        )
     if method.start_from:
         words.append(f"starting from {method.start_from}")
     return ", ".join(words)
