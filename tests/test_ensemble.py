@@ -50,9 +50,9 @@ def test_scores_of_1e4_stay_finite(joints):
 
 
 def test_all_must_see_and_name_the_same():
-    with pytest.raises(ValueError, match="4 classes from 'penn13' joints.*5 classes"):
+    with pytest.raises(ValueError, match=r"4 classes from 'penn13' joints.*5 classes"):
         Ensemble([network(), network(classes=5)])
-    with pytest.raises(ValueError, match="'penn13'.*'coco17'"):
+    with pytest.raises(ValueError, match=r"'penn13'.*'coco17'"):
         Ensemble([network(), network(layout=COCO17)])
     with pytest.raises(ValueError, match="one network at least"):
         Ensemble([])

@@ -77,8 +77,8 @@ class Recipe(Section):
                     f"methods.{name}.teacher is {teacher!r}, which is no method; "
                     f"{nearest(teacher, self.methods)}"
                 )
-        samplings = {self.sampling_of(teacher) for teacher in method.teachers}
-        if len(samplings) > 1:
+        samplings = [self.sampling_of(teacher) for teacher in method.teachers]
+        if any(sampling != samplings[0] for sampling in samplings):
             raise ValueError(
                 f"methods.{name}.teacher names methods that sample differently "
                 f"({', '.join(method.teachers)}); all of them are shown the same frames"
