@@ -15,7 +15,7 @@ from timing import in_turn
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skeldistill.data.dataset import Batch
+from skeldistill.data.batch import Batch
 from skeldistill.distillation.distill import Distiller
 from skeldistill.networks.blocks import GraphConvolution
 from skeldistill.networks.stgcn import Block

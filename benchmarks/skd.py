@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from skeldistill import layouts, losses, networks
-from skeldistill.data.dataset import Batch
+from skeldistill.data.batch import Batch
 from skeldistill.distillation.distill import Distiller
 from skeldistill.distillation.gradient_revision import revised_gradients
 from skeldistill.distillation.reviser import Reviser, pointwise_weights

@@ -8,7 +8,7 @@ from stores import named, small_store
 from torch.nn import functional
 
 from skeldistill import cost, losses, recipe
-from skeldistill.data.dataset import Batch
+from skeldistill.data.batch import Batch
 from skeldistill.distillation.distill import Distiller
 from skeldistill.layouts import PENN13
 from skeldistill.losses import LossContext

@@ -9,7 +9,7 @@ from stores import named, small_store
 from torch.nn import functional
 
 from skeldistill import recipe
-from skeldistill.data.dataset import Batch
+from skeldistill.data.batch import Batch
 from skeldistill.distillation.distill import Distiller
 from skeldistill.distillation.gradient_revision import revise
 from skeldistill.distillation.reviser import Reviser

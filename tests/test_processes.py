@@ -17,7 +17,8 @@ from stores import named, small_store
 
 from skeldistill import losses, processes
 from skeldistill import recipe as recipes
-from skeldistill.data.dataset import Batch, Examples, Side
+from skeldistill.data.batch import Batch
+from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import SOLITARY, Clips
 from skeldistill.recipe import Part, Sampling, Training
 from skeldistill.training.experiment import run

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from skeldistill import losses, networks, recipe
-from skeldistill.data.dataset import Batch
+from skeldistill.data.batch import Batch
 from skeldistill.distillation import reviser as module
 from skeldistill.distillation.distill import Distiller
 from skeldistill.distillation.gradient_revision import revised_gradients

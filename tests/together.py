@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from skeldistill import losses, networks, processes
-from skeldistill.data.dataset import Batch
+from skeldistill.data.batch import Batch
 from skeldistill.distillation.distill import Distiller
 from skeldistill.distillation.gradient_revision import revised_gradients
 from skeldistill.distillation.reviser import Reviser, pointwise_weights

@@ -1,15 +1,15 @@
 """The road's end: batches of tensors, teacher's and student's view side by side."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int64
-from torch import Tensor
+from jaxtyping import Float32, Int64
 
 from skeldistill import completions, degradations, recipe
+from skeldistill.data.batch import Batch
 from skeldistill.data.joined import Joined
 from skeldistill.data.pairing import SOLITARY, Clips
 from skeldistill.data.sampling import Choice, draw, plain
@@ -19,45 +19,6 @@ from skeldistill.degradations.seeding import apply, clip_rng
 from skeldistill.layouts import Layout
 from skeldistill.recipe import Sampling
 from skeldistill.shelf import build
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """Some clips as a network sees them.
-
-    joints: ``(n, m, t, v, c)``. labels: ``(n,)``. clips: their places among the examples, ``(n,)``.
-    teacher_joints: the matches' joints, ``(b, m, t, v, c)``, and matched: which of the n clips
-    they belong to, ``(n,)``; both None without a teacher.
-    """
-
-    joints: Float32[Tensor, "n m t v c"]
-    labels: Int64[Tensor, " n"]
-    clips: Int64[Tensor, " n"]
-    teacher_joints: Float32[Tensor, "b m t w d"] | None = None
-    matched: Bool[Tensor, " n"] | None = None
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
-        moved = {
-            field.name: value.to(device, non_blocking=True)
-            for field in fields(self)
-            if (value := getattr(self, field.name)) is not None
-        }
-        return Batch(**moved)
-
-    def some(self, rows: slice) -> "Batch":
-        """Some of the clips, with their matches."""
-        teacher = self.teacher_joints
-        if teacher is not None and self.matched is not None:
-            before = self.matched.cumsum(dim=0) - self.matched.long()
-            teacher = teacher[before[rows][self.matched[rows]]]
-        return Batch(
-            joints=self.joints[rows],
-            labels=self.labels[rows],
-            clips=self.clips[rows],
-            teacher_joints=teacher,
-            matched=None if self.matched is None else self.matched[rows],
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,9 +167,13 @@ class Examples:
             places = order[start : start + batch_size]
             if start and len(places) < batch_size / 2:
                 return
-            choice = draw(len(places), self.student.sampling, rng)
+            sampling = self.student.sampling
+            choice = draw(len(places), sampling, rng)
             some = slice(None) if share is None else share(len(places))
-            if share is not None and self.student.sampling.noise:
+            if sampling.mixup:  # with clips from anywhere in the batch
+                whole = self.batch(places, choice, seed=seed, epoch=epoch)
+                yield whole.mixed(sampling.mixup, rng).some(some)
+            elif share is not None and sampling.noise:
                 # drawn for the whole batch, clip after clip
                 yield self.batch(places, choice, seed=seed, epoch=epoch).some(some)
             else:

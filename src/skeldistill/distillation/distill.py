@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skeldistill import processes
-from skeldistill.data.dataset import Batch
+from skeldistill.data.batch import Batch
 from skeldistill.losses.global_contrastive import GlobalContrastive
 from skeldistill.losses.loss import Loss
 from skeldistill.losses.part_contrastive import PartContrastive
@@ -55,8 +55,7 @@ class Distiller(nn.Module):
         Where several processes take a step `together`, all losses are this one's share of them.
         """
         student = self.ask_student(batch)
-        (task,) = _shares(self.task, student, student, batch.labels).values()
-        task = task + sum(value for _, value in student.losses)
+        task = self._judge(student, batch) + sum(value for _, value in student.losses)
         terms: dict[str, Tensor] = {}
         if self._teacher:
             taught = self.ask_teacher(batch)
@@ -87,13 +86,24 @@ class Distiller(nn.Module):
             blank = scores.new_zeros(len(scores), 1, 1, 1, 1)
             said = Prediction(scores, blank, blank[:, :, 0, 0].bool())
             with processes.alone():
-                return self.task(said, said, batch.labels)
+                return self._judge(said, batch)
 
         said = self.student.learn(batch.joints, batch.labels, judge)
         if not processes.several():
             return said
         own = processes.share(len(said.logits))
         return said._replace(losses=tuple((name, own * value) for name, value in said.losses))
+
+    def _judge(self, said: Prediction, batch: Batch) -> Float[Tensor, ""]:
+        """The task loss; of mixed clips on both actions, each by its share."""
+
+        def on(labels: Tensor) -> Tensor:
+            (loss,) = _shares(self.task, said, said, labels).values()
+            return loss
+
+        if batch.second_labels is None:
+            return on(batch.labels)
+        return batch.weight * on(batch.labels) + (1 - batch.weight) * on(batch.second_labels)
 
     @torch.no_grad()
     def ask_teacher(self, batch: Batch) -> Prediction:

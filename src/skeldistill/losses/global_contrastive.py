@@ -33,6 +33,7 @@ class GlobalContrastive(Loss):
     """
 
     in_shares = True
+    compares_classes = True
     part_weights: Tensor
 
     def __init__(

@@ -47,9 +47,12 @@ class Loss(nn.Module):
     in_shares: whether, where several processes take a step ``together``, the loss knows that it
     has a share of the clips, and gives its share of the mean over all (`mean_over_clips` sees to
     that). Other losses are asked for the mean over their clips, which is weighed by their number.
+    compares_classes: whether it compares clips by their actions, and so cannot do with clips that
+    are mixed of two.
     """
 
     in_shares: bool = False
+    compares_classes: bool = False
 
     def forward(
         self, student: Prediction, teacher: Prediction, labels: Int[Tensor, " n"]

@@ -100,6 +100,7 @@ class PartContrastive(Loss):
     """
 
     in_shares = True
+    compares_classes = True
     part_weights: Tensor
 
     def __init__(

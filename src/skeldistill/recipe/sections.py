@@ -174,6 +174,12 @@ class Sampling(Section):
     crop: float = Field(
         default=1.0, gt=0, le=1, description="least share of the clip's time kept in training"
     )
+    mixup: float = Field(
+        default=0.0,
+        ge=0,
+        description="above 0, training clips are mixed in pairs, both views alike, with weights "
+        "from Beta(mixup, mixup)",
+    )
     test_clips: int = Field(default=1, ge=1, description="frame choices averaged in testing")
 
 

@@ -1,7 +1,7 @@
 """Performing a task: from its recipe to a trained network, what it says, and what was measured."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -39,12 +39,14 @@ def check(task: Task) -> None:
         student = make_network(recipe, method, examples.student)
         _try(student, examples.student)
         _task_loss(recipe.training_of(task.method), student)
+        terms: dict[str, tuple[LossTerm, Loss]] = {}
         if method.losses:
             assert examples.teacher is not None
             taught_by = [recipe.methods[name] for name in method.teachers]
             teacher = _one(make_network(recipe, each, examples.teacher) for each in taught_by)
             _try(teacher, examples.teacher)
-            _losses(method, student, teacher)
+            terms = _losses(method, student, teacher)
+        _refuse_mixing(task, student, [loss for _, loss in terms.values()])
 
 
 def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> None:
@@ -217,6 +219,20 @@ def _losses(
         term.name: (term, build("loss", losses.find(term.name), term.options, context))
         for term in method.losses
     }
+
+
+def _refuse_mixing(task: Task, student: Network, losses: Sequence[Loss]) -> None:
+    """Clips that are mixed of two actions are not for everybody."""
+    if not task.recipe.sampling_of(task.method).mixup:
+        return
+    against = [type(loss).__name__ for loss in losses if loss.compares_classes]
+    if student.closed_form_passes:
+        against.append(type(student).__name__)
+    if against:
+        raise ValueError(
+            f"sampling.mixup mixes clips of two actions, and {' and '.join(against)} must know "
+            f"one; set sampling.mixup to 0 in method {task.method!r}"
+        )
 
 
 def _task_loss(training: Training, student: Network) -> Loss:

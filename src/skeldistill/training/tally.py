@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from skeldistill import processes
-from skeldistill.data.dataset import Batch
+from skeldistill.data.batch import Batch
 from skeldistill.prediction import Prediction
 
 

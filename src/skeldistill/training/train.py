@@ -18,7 +18,8 @@ from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 from torch import Tensor
 
 from skeldistill import processes
-from skeldistill.data.dataset import Batch, Examples
+from skeldistill.data.batch import Batch
+from skeldistill.data.dataset import Examples
 from skeldistill.distillation.distill import Distiller
 from skeldistill.distillation.reviser import Reviser
 from skeldistill.distillation.synchronised import synchronised
