@@ -7,7 +7,7 @@ interrupted goes on exactly as it would have.
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +96,11 @@ def fit(
     history = state.load(folder, distiller, optimizer, device=fabric.device)
     _same_everywhere(history, folder)
     _, optimizer = fabric.setup(distiller, optimizer)
+    examples = _remembered(fabric, distiller, examples, training)
     for epoch in range(len(history), training.epochs):
         began = time.perf_counter()
         torch.manual_seed(1_000_003 * seed + epoch + 2**40 * processes.rank())  # dropout
         distiller.train()
-        if distiller.teacher is not None:
-            distiller.teacher.to(fabric.device).eval()
         tally = Tally()
         batches = examples.training(
             training.batch_size,
@@ -160,6 +159,19 @@ def _fabric(training: Training, folder: Path) -> Fabric:
     )
 
 
+def _remembered(
+    fabric: Fabric, distiller: Distiller, examples: Examples, training: Training
+) -> Examples:
+    """The examples with what the teacher must be asked about anew in every epoch."""
+    if distiller.teacher is None:
+        return examples
+    distiller.train()
+    distiller.teacher.to(fabric.device).eval()
+    with fabric.autocast():
+        known = distiller.remember(examples, training.batch_size, fabric.device)
+    return replace(examples, teacher=None) if known else examples
+
+
 def _enough_for_all(clips: int, batch_size: int, steps: int) -> None:
     processes.require_joined()
     smallest = min(batch_size, clips - (steps - 1) * batch_size)
@@ -197,10 +209,10 @@ def _refuse_no_number(tally: Tally, examples: Examples, epoch: int, folder: Path
         return
     step, value, places = found
     names = examples.student.store.ids[examples.clips.rows[places]].tolist()
+    kept = f"the state before this epoch is kept in {folder}; " if epoch else ""
     raise ValueError(
         f"the loss is {value} in epoch {epoch + 1}, step {step + 1} (clips {', '.join(names)}); "
-        f"the state before this epoch is kept in {folder}; lower training.learning_rate or the "
-        "weights of the losses"
+        f"{kept}lower training.learning_rate or the weights of the losses"
     )
 
 
