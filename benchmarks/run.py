@@ -12,6 +12,7 @@ import inference
 import loader
 import networks
 import released
+import scaling
 import step
 import store
 import streaming
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "networks": networks.measure,
     "store": store.measure,
     "streaming": streaming.measure,
+    "scaling": scaling.measure,
 }
 
 

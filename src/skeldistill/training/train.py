@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 from torch import Tensor
 
@@ -25,6 +24,7 @@ from skeldistill.distillation.synchronised import synchronised
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import Training
 from skeldistill.training import state
+from skeldistill.training.events import Events
 from skeldistill.training.tally import Tally
 
 LOOK_EVERY = 100
@@ -83,7 +83,7 @@ def fit(
         raise ValueError("there is no training clip")
     steps = _steps(len(examples), training.batch_size)
     _enough_for_all(len(examples), training.batch_size, steps)
-    fabric = _fabric(training, folder)
+    fabric, events = _fabric(training), Events(folder)
     learned = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(
         learned,
@@ -137,25 +137,20 @@ def fit(
         processes.as_the_first(list(distiller.buffers()))  # such as masks made from a share
         if processes.first():
             state.save(folder, distiller, optimizer, history)
-            _log(fabric, entry)
-    for logger in fabric.loggers:
-        logger.finalize("success")
+            events.write(_scalars(entry), step=epoch + 1)
     return history
 
 
-def _fabric(training: Training, folder: Path) -> Fabric:
+def _fabric(training: Training) -> Fabric:
     """Device and precision; processes exchange what they must by themselves."""
     if processes.count() == 1:
-        logger = TensorBoardLogger(folder, name="", version="")
-        return Fabric(devices=1, precision=training.precision, loggers=logger)
-    logger = TensorBoardLogger(folder, name="", version="") if processes.first() else None
+        return Fabric(devices=1, precision=training.precision)
     device = processes.device()
     return Fabric(
         accelerator=device.type,
         strategy=SingleDeviceStrategy(device=device),
         devices=1,
         precision=training.precision,
-        loggers=logger,
     )
 
 
@@ -262,9 +257,9 @@ def _steps(clips: int, batch_size: int) -> int:
     return max(1, whole + (rest >= batch_size / 2))
 
 
-def _log(fabric: Fabric, entry: dict[str, Any]) -> None:
+def _scalars(entry: dict[str, Any]) -> dict[str, float]:
     scalars = {key: entry[key] for key in ("learning_rate", "loss", "top1", "seconds")}
     scalars |= {f"term/{name}": value for name, value in entry["terms"].items()}
     scalars |= {f"conflict/{name}": value for name, value in entry["conflicts"].items()}
     scalars |= {f"skipped/{name}": value for name, value in entry["skipped"].items()}
-    fabric.log_dict(scalars, step=entry["epoch"])
+    return scalars
