@@ -21,8 +21,8 @@ check: $(READY) ## Formatting, lint, types, imports
 slow: $(READY) ## The tests that take minutes
 	scripts/test -m slow
 
-bench: $(READY) ## Benchmarks: ratios against a named baseline in the same run
-	$(BIN)/python benchmarks/run.py
+bench: $(READY) ## Benchmarks: ratios against a named baseline in the same run (minutes)
+	$(BIN)/python benchmarks/run.py --out runs/bench.json
 
 docs: $(READY) ## Build the documentation site into docs/_build
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'

@@ -4,7 +4,9 @@ python benchmarks/run.py [--out figures.json] [--only loader,step] [--full]
 """
 
 import argparse
+import functools
 import json
+import time
 from pathlib import Path
 
 import edge
@@ -12,11 +14,13 @@ import inference
 import loader
 import networks
 import released
+import scaling
 import step
 import store
 import streaming
 import torch
 
+from skeldistill.files import write_text
 from skeldistill.training.machine import machine
 
 BENCHMARKS = {
@@ -25,9 +29,10 @@ BENCHMARKS = {
     "released": released.measure,
     "edge": edge.measure,
     "inference": inference.measure,
-    "networks": networks.measure,
+    "networks": functools.partial(networks.measure, rounds=2),
     "store": store.measure,
     "streaming": streaming.measure,
+    "scaling": scaling.measure,
 }
 
 
@@ -40,13 +45,14 @@ def main() -> None:
     torch.set_num_threads(1)
     figures = {"machine": machine()}
     for name in chosen.only.split(","):
+        began = time.perf_counter()
         full = {"full": True} if chosen.full and name == "store" else {}
         figures[name] = BENCHMARKS[name](**full)
-        print(f"\n{name}")
+        print(f"\n{name} ({time.perf_counter() - began:.0f} s)")
         for what, value in figures[name].items():
             print(f"  {what:<68} {value:>12,.2f}")
     if chosen.out:
-        chosen.out.write_text(json.dumps(figures, indent=2), encoding="utf-8")
+        write_text(chosen.out, json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

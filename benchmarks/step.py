@@ -9,7 +9,7 @@ from timing import in_turn
 BASELINE = "three losses summed"
 
 
-def measure(setting: Setting | None = None, rounds: int = 7) -> dict[str, float]:
+def measure(setting: Setting | None = None, rounds: int = 4) -> dict[str, float]:
     """Milliseconds of each step, and ratios of time and memory to the plain three-loss step."""
     setting = setting or Setting()
     distiller, batch = distiller_and_batch(setting)

@@ -160,6 +160,13 @@ def test_an_axis_holds_every_value_and_has_few_ticks(values: list[float]):
     assert 2 <= len(scale.ticks) <= 8
 
 
+@pytest.mark.parametrize("value", [0.0, 100.0, 99.99, 1e-9])
+def test_an_axis_of_one_value_at_its_bounds_has_a_length(value: float):
+    scale = charts.axis([value], least=0.0, most=100.0)
+    assert 0 <= scale.low < scale.high <= 100
+    assert 0 <= scale.place(value) <= 100
+
+
 def test_lost_joints_stay_where_they_were_last_seen():
     gone = [None, None]
     frames = [[[1, 1], gone, gone], [[0.0, 0.0], [5, 5], gone], [[3, 3], [6, 6], gone]]

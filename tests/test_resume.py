@@ -1,6 +1,5 @@
 """Nothing lost: runs killed without warning end as if they had not been."""
 
-import errno
 import os
 import random
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from full_disk import room
 from safetensors.torch import load_file
 from stores import small_experiment
 
@@ -109,20 +109,15 @@ def workers_of(session: int) -> list[str]:
     return [line for line in said.stdout.splitlines() if "spawn_main" in line]
 
 
-def test_a_full_disk_leaves_the_state_before(tmp_path, monkeypatch):
-    model = torch.nn.Linear(2, 2)
+def test_a_full_disk_leaves_the_state_before(tmp_path):
+    model = torch.nn.Linear(200, 200)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     entry = {"epoch": 1, "terms": {}, "conflicts": {}, "skipped": {}}
     state.save(tmp_path, model, optimizer, [entry])
     kept = (tmp_path / state.STATE).read_bytes()
-
-    def full(content, path):
-        Path(path).write_bytes(b"half of it")
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="No space left"):
+    with room(50_000), pytest.raises(OSError, match="File too large") as error:
         state.save(tmp_path, model, optimizer, [entry, {**entry, "epoch": 2}])
+    assert error.value.filename == str(tmp_path / state.STATE)
     assert (tmp_path / state.STATE).read_bytes() == kept
     assert not list(tmp_path.glob(".*partial*"))
 

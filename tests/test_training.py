@@ -173,12 +173,15 @@ def test_a_state_of_another_recipe_is_not_gone_on_with(experiment, tmp_path):
     np.testing.assert_array_equal(other.said().logits, fresh.said().logits)
 
 
-def test_a_loss_that_is_no_number_stops_with_one_line(experiment, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "learning_rate", lambda *_: 1e30)
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_loss_that_is_no_number_stops_with_one_line(experiment, tmp_path, monkeypatch, epoch):
+    monkeypatch.setattr(train, "learning_rate", lambda _, now: 1e30 if now >= epoch else 0.01)
     experiment["methods"] = ["teacher"]
     one = only(experiment, "teacher", tmp_path / "a")
-    with pytest.raises(ValueError, match=r"the loss is (nan|inf) in epoch \d, step \d \(clips c"):
+    said = rf"the loss is (nan|inf) in epoch {epoch + 1}, step \d \(clips c"
+    with pytest.raises(ValueError, match=said) as error:
         perform(one)
+    assert ("is kept in" in str(error.value)) == (one.folder / state.STATE).exists() == (epoch > 0)
     assert not (one.folder / task.NETWORK).exists()
 
 

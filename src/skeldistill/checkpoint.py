@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from skeldistill import networks
-from skeldistill.files import whole
+from skeldistill.files import write_bytes
 from skeldistill.layouts import Layout
 from skeldistill.networks.network import Network
 from skeldistill.shelf import build
@@ -79,8 +80,7 @@ def save(path: Path, network: Network, *, about: Mapping[str, Any]) -> None:
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
-    with whole(path) as partial:
-        save_file(tensors, partial, metadata={KEY: text})
+    write_bytes(path, to_bytes(tensors, metadata={KEY: text}))
 
 
 def load(path: Path) -> tuple[Network, dict[str, Any]]:

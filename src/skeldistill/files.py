@@ -11,7 +11,8 @@ from pathlib import Path
 def whole(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside `path`; it takes its name only if the block ends well.
 
-    The folder is made if it does not exist. After an error or an interrupt nothing remains.
+    The folder is made if it does not exist. After an error or an interrupt nothing remains, and
+    what the system says of the temporary file, it says of `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: some writers choose the format, or add a suffix, by it. Machine and
@@ -21,8 +22,10 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(partial)):
+            error.filename = str(path)
         raise
 
 
@@ -30,3 +33,12 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with whole(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write a file whole or not at all.
+
+    For what libraries would write by themselves: of a full disk only Python says that it is full.
+    """
+    with whole(path) as partial:
+        partial.write_bytes(content)

@@ -18,6 +18,7 @@ from skeldistill.cli import (
     robustness,
     serve,
     shelves,
+    submit,
     weights,
 )
 
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 for command in (
     experiments.run,
+    submit.submit,
     experiments.train,
     experiments.distill,
     evaluation.evaluate,

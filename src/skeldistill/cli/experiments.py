@@ -52,7 +52,7 @@ def run(
     from skeldistill.training import experiment
     from skeldistill.training.features import FILE as FEATURES
 
-    loaded = _load(recipe, changes, methods, seeds)
+    loaded = load(recipe, changes, methods, seeds)
     root = _root(loaded, out, restart)
     console = Console(stderr=True)
     results = experiment.run(loaded, root, jobs=jobs, command=_command(), console=console)
@@ -82,7 +82,7 @@ def train(
 
     Example: `skeldistill train recipes/demo.yaml --method low --seed 1`
     """
-    _one(_load(recipe, changes), method, seed, fold, out, restart)
+    _one(load(recipe, changes), method, seed, fold, out, restart)
 
 
 def distill(
@@ -98,7 +98,7 @@ def distill(
 
     Example: `skeldistill distill recipes/demo.yaml --method SKD`
     """
-    loaded = _load(recipe, changes)
+    loaded = load(recipe, changes)
     if method in loaded.methods and not loaded.methods[method].losses:
         raise ValueError(f"method {method!r} has no distillation losses; use `skeldistill train`")
     _one(loaded, method, seed, fold, out, restart)
@@ -223,9 +223,10 @@ def _one(
     typer.echo(f"network: {task.folder / 'network.safetensors'}")
 
 
-def _load(
+def load(
     path: Path, changes: list[str] | None, methods: str | None = None, seeds: str | None = None
 ) -> "Recipe":
+    """A recipe with what the command line changes in it."""
     from skeldistill import recipe
     from skeldistill.shelf import pick
 

@@ -12,7 +12,7 @@ from skeldistill import completions, degradations, recipe
 from skeldistill.data.batch import Batch
 from skeldistill.data.joined import Joined
 from skeldistill.data.pairing import SOLITARY, Clips
-from skeldistill.data.sampling import Choice, draw, plain
+from skeldistill.data.sampling import Choice, draw, plain, without_chance
 from skeldistill.data.shown import shown, with_scores
 from skeldistill.data.store import Store
 from skeldistill.degradations.seeding import apply, clip_rng
@@ -114,6 +114,16 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    @property
+    def teacher_sees_the_same(self) -> bool:
+        """Whether the teacher sees a clip in every epoch as in `testing`."""
+        side = self.teacher
+        return (
+            side is not None
+            and not side.augmentation
+            and without_chance(self.student.sampling, side.sampling)
+        )
 
     def batch(
         self,

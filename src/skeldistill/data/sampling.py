@@ -67,6 +67,18 @@ def draw(count: int, sampling: Sampling, rng: np.random.Generator) -> Choice:
     )
 
 
+def without_chance(drawn: Sampling, seen: Sampling) -> bool:
+    """Whether a clip looks the same under every choice that is drawn.
+
+    Args:
+        drawn: what choices are drawn for.
+        seen: of the view that is shown.
+    """
+    turned = drawn.rotation or drawn.scaling or drawn.shear or drawn.mirror
+    changes = turned or drawn.mixup or seen.noise
+    return seen.frame_choice in ("replay", "zeros") and not changes
+
+
 def plain(count: int, sampling: Sampling, turn: int = 0) -> Choice:
     """Testing's choice: no chance; `turn` counts up to ``sampling.test_clips``."""
     frames = sampling.frames

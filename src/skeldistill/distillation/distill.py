@@ -8,12 +8,16 @@ from torch import Tensor, nn
 
 from skeldistill import processes
 from skeldistill.data.batch import Batch
+from skeldistill.data.dataset import Examples
 from skeldistill.losses.global_contrastive import GlobalContrastive
 from skeldistill.losses.loss import Loss
 from skeldistill.losses.part_contrastive import PartContrastive
 from skeldistill.networks.network import Network
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import LossTerm
+
+MEMORY = 2**31
+"""Bytes that a teacher's answers about all training clips may take."""
 
 
 class Distiller(nn.Module):
@@ -40,11 +44,42 @@ class Distiller(nn.Module):
         self._terms = {name: term for name, (term, _) in (losses or {}).items()}
         # Not a submodule: its weights are no part of what is trained, saved or counted.
         self._teacher = [teacher.requires_grad_(False).eval()] if teacher is not None else []
+        self._answers: Prediction | None = None
 
     @property
     def teacher(self) -> Network | None:
         """The frozen teacher."""
         return self._teacher[0] if self._teacher else None
+
+    def remember(self, examples: Examples, batch_size: int, device: torch.device) -> bool:
+        """Ask the teacher about all training clips once, if it would say the same in every epoch.
+
+        Then batches need no `teacher_joints`. Answers differ from those within other batches by
+        rounding alone, and are the same however often a training is interrupted.
+
+        Args:
+            examples: the training clips.
+            batch_size: how many to ask about at a time.
+            device: where the answers are kept.
+
+        Returns:
+            Whether they are kept; not if they take more than `MEMORY`.
+        """
+        self._answers = None
+        if not self.losses or not examples.teacher_sees_the_same:
+            return False
+        kept: list[Tensor] = []
+        for batch in examples.testing(batch_size):
+            said = self.ask_teacher(batch.to(device))[:3]
+            if not kept:
+                if len(examples) * sum(one[0].nbytes for one in said) > MEMORY:
+                    return False
+                kept = [one.new_empty(len(examples), *one.shape[1:]) for one in said]
+            for whole, some in zip(kept, said, strict=True):
+                whole[batch.clips] = some
+        logits, features, present = kept
+        self._answers = Prediction(logits, features, present)
+        return True
 
     def forward(
         self, batch: Batch, epoch: int
@@ -108,6 +143,8 @@ class Distiller(nn.Module):
     @torch.no_grad()
     def ask_teacher(self, batch: Batch) -> Prediction:
         """What the teacher says of every clip of the batch; of clips without a match, nothing."""
+        if self._answers is not None and self.training:
+            return self._answers.rows(batch.clips)
         assert batch.teacher_joints is not None
         assert batch.matched is not None
         teacher, joints = self._teacher[0], batch.teacher_joints

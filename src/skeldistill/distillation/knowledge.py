@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from skeldistill.data.dataset import Examples
 from skeldistill.data.pairing import SOLITARY, Clips
 from skeldistill.distillation.part_matrix import count_misclassified, occlude_part, part_weights
-from skeldistill.files import whole
+from skeldistill.files import write_bytes
 from skeldistill.layouts import PARTS
 from skeldistill.losses.global_contrastive import GlobalContrastive
 from skeldistill.losses.loss import Loss
@@ -79,8 +79,7 @@ def ask(teacher: Network, high: Examples, folder: Path) -> dict[str, Tensor]:
         except SafetensorError:
             pass  # cut short: asked anew below
     known = _asked(teacher, high)
-    with whole(path) as partial:
-        save_file(known, partial, metadata={"fingerprint": mark})
+    write_bytes(path, to_bytes(known, metadata={"fingerprint": mark}))
     return known
 
 

@@ -6,8 +6,10 @@ are symmetric: only tiles on and above the diagonal are formed. Tiles fit into t
 saves more than it costs to compute distances anew.
 """
 
+import functools
+import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -16,11 +18,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+LOG = logging.getLogger(__name__)
+
 EPSILON = 1e-12
 """Squared distances below this count as this (SKD's released code)."""
 
 PAIRS_AT_ONCE = 2**18
 """How many pairs of vertices are held at a time: 1 MB in single precision."""
+
+KERNEL_CHANNELS = 256
+"""A wider student's gradient does not fit into the registers of a GPU: it takes tiles there too."""
 
 Vertices = Float[Tensor, "b v c"]
 Matching = Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor]]
@@ -53,22 +60,18 @@ def match_root(
 
 
 class _Pairs(torch.autograd.Function):
-    """Runs a matching over as many graphs at a time as fit, and keeps its gradient."""
+    """Runs a matching, and keeps its gradient."""
 
     @staticmethod
     def forward(ctx: Any, student: Tensor, teacher: Tensor, matching: Matching) -> Tensor:
         needed = ctx.needs_input_grad[0]
         # channels last is how maps lie in memory, and what tiles are cut from in one piece
         student, teacher = student.transpose(1, 2).contiguous(), teacher.transpose(1, 2)
-        at_once = max(1, PAIRS_AT_ONCE // max(student.shape[1] ** 2, 1))
-        values = student.new_empty(student.shape[0])
-        gradient = torch.empty_like(student) if needed else student.new_empty(0)
-        for start in range(0, student.shape[0], at_once):
-            some = slice(start, start + at_once)
-            value, slope = matching(student[some], teacher[some].contiguous(), needed)
-            values[some] = value
-            if needed:
-                gradient[some] = slope
+        kernels = _kernels(student.device) if _suits_kernels(student) else {}
+        if matching in kernels:
+            values, gradient = kernels[matching](student, teacher.contiguous(), needed)
+        else:
+            values, gradient = _some_at_a_time(matching, student, teacher, needed)
         ctx.save_for_backward(gradient)
         return values
 
@@ -79,6 +82,43 @@ class _Pairs(torch.autograd.Function):
     ) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return (gradient * cotangents[0][:, None, None]).transpose(1, 2), None, None
+
+
+def _some_at_a_time(
+    matching: Matching, student: Vertices, teacher: Float[Tensor, "b v d"], needed: bool
+) -> tuple[Tensor, Tensor]:
+    """A matching over as many graphs at a time as fit."""
+    at_once = max(1, PAIRS_AT_ONCE // max(student.shape[1] ** 2, 1))
+    values = student.new_empty(student.shape[0])
+    gradient = torch.empty_like(student) if needed else student.new_empty(0)
+    for start in range(0, student.shape[0], at_once):
+        some = slice(start, start + at_once)
+        value, slope = matching(student[some], teacher[some].contiguous(), needed)
+        values[some] = value
+        if needed:
+            gradient[some] = slope
+    return values, gradient
+
+
+def _suits_kernels(student: Vertices) -> bool:
+    narrow = student.shape[2] <= KERNEL_CHANNELS
+    return student.is_cuda and student.dtype == torch.float32 and narrow
+
+
+@functools.cache
+def _kernels(device: torch.device) -> Mapping[Matching, Matching]:
+    """The matchings that Triton does in one go on this device; none if it does not work here."""
+    try:
+        from skeldistill.losses import pair_kernels
+
+        two = torch.zeros(1, 2, 1, device=device)
+        pair_kernels.squared(two, two, True)
+    except ImportError:
+        return {}
+    except Exception as error:  # of many kinds: it compiles here, and may lack what it needs
+        LOG.warning("edge loss in tiles, since Triton fails: %s", error)
+        return {}
+    return {_squared: pair_kernels.squared, _root: pair_kernels.root}
 
 
 class _Tile(NamedTuple):

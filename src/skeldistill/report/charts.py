@@ -43,8 +43,8 @@ def axis(values: list[float], *, least: float = -math.inf, most: float = math.in
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
     first, last = math.floor(low / step), math.ceil(high / step)
-    if first == last:
-        last += 1
+    if first == last:  # between the bounds there is room on one side at least
+        first, last = (first - 1, last) if last * step >= most else (first, last + 1)
     ends = max(first * step, least), min(last * step, most)
     ticks = [place * step for place in range(first, last + 1)]
     return Axis(*ends, tuple(tick for tick in ticks if ends[0] <= tick <= ends[1]))

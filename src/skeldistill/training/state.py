@@ -1,6 +1,7 @@
 """The state of a training on disk, so that an interrupted run goes on exactly."""
 
 import csv
+import io
 import logging
 import pickle
 from collections.abc import Mapping, Sequence
@@ -24,8 +25,10 @@ def save(
 ) -> None:
     """Keep weights, optimizer and history; the state before stays as well, in case this is lost."""
     kept = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
+    content = io.BytesIO()
+    torch.save(kept, content)
     with whole(folder / STATE) as partial:
-        torch.save(kept, partial)
+        partial.write_bytes(content.getbuffer())
         if (folder / STATE).exists():
             (folder / STATE).replace(folder / BEFORE)
     _write_log(folder / "log.csv", history)

@@ -7,13 +7,12 @@ interrupted goes on exactly as it would have.
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 from torch import Tensor
 
@@ -26,6 +25,7 @@ from skeldistill.distillation.synchronised import synchronised
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import Training
 from skeldistill.training import state
+from skeldistill.training.events import Events
 from skeldistill.training.tally import Tally
 
 LOOK_EVERY = 100
@@ -84,7 +84,7 @@ def fit(
         raise ValueError("there is no training clip")
     steps = _steps(len(examples), training.batch_size)
     _enough_for_all(len(examples), training.batch_size, steps)
-    fabric = _fabric(training, folder)
+    fabric, events = _fabric(training), Events(folder)
     learned = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(
         learned,
@@ -97,12 +97,11 @@ def fit(
     history = state.load(folder, distiller, optimizer, device=fabric.device)
     _same_everywhere(history, folder)
     _, optimizer = fabric.setup(distiller, optimizer)
+    examples = _remembered(fabric, distiller, examples, training)
     for epoch in range(len(history), training.epochs):
         began = time.perf_counter()
         torch.manual_seed(1_000_003 * seed + epoch + 2**40 * processes.rank())  # dropout
         distiller.train()
-        if distiller.teacher is not None:
-            distiller.teacher.to(fabric.device).eval()
         tally = Tally()
         batches = examples.training(
             training.batch_size,
@@ -139,26 +138,34 @@ def fit(
         processes.as_the_first(list(distiller.buffers()))  # such as masks made from a share
         if processes.first():
             state.save(folder, distiller, optimizer, history)
-            _log(fabric, entry)
-    for logger in fabric.loggers:
-        logger.finalize("success")
+            events.write(_scalars(entry), step=epoch + 1)
     return history
 
 
-def _fabric(training: Training, folder: Path) -> Fabric:
+def _fabric(training: Training) -> Fabric:
     """Device and precision; processes exchange what they must by themselves."""
     if processes.count() == 1:
-        logger = TensorBoardLogger(folder, name="", version="")
-        return Fabric(devices=1, precision=training.precision, loggers=logger)
-    logger = TensorBoardLogger(folder, name="", version="") if processes.first() else None
+        return Fabric(devices=1, precision=training.precision)
     device = processes.device()
     return Fabric(
         accelerator=device.type,
         strategy=SingleDeviceStrategy(device=device),
         devices=1,
         precision=training.precision,
-        loggers=logger,
     )
+
+
+def _remembered(
+    fabric: Fabric, distiller: Distiller, examples: Examples, training: Training
+) -> Examples:
+    """The examples with what the teacher must be asked about anew in every epoch."""
+    if distiller.teacher is None:
+        return examples
+    distiller.train()
+    distiller.teacher.to(fabric.device).eval()
+    with fabric.autocast():
+        known = distiller.remember(examples, training.batch_size, fabric.device)
+    return replace(examples, teacher=None) if known else examples
 
 
 def _enough_for_all(clips: int, batch_size: int, steps: int) -> None:
@@ -198,10 +205,10 @@ def _refuse_no_number(tally: Tally, examples: Examples, epoch: int, folder: Path
         return
     step, value, places = found
     names = examples.student.store.ids[examples.clips.rows[places]].tolist()
+    kept = f"the state before this epoch is kept in {folder}; " if epoch else ""
     raise ValueError(
         f"the loss is {value} in epoch {epoch + 1}, step {step + 1} (clips {', '.join(names)}); "
-        f"the state before this epoch is kept in {folder}; lower training.learning_rate or the "
-        "weights of the losses"
+        f"{kept}lower training.learning_rate or the weights of the losses"
     )
 
 
@@ -251,9 +258,9 @@ def _steps(clips: int, batch_size: int) -> int:
     return max(1, whole + (rest >= batch_size / 2))
 
 
-def _log(fabric: Fabric, entry: dict[str, Any]) -> None:
+def _scalars(entry: dict[str, Any]) -> dict[str, float]:
     scalars = {key: entry[key] for key in ("learning_rate", "loss", "top1", "seconds")}
     scalars |= {f"term/{name}": value for name, value in entry["terms"].items()}
     scalars |= {f"conflict/{name}": value for name, value in entry["conflicts"].items()}
     scalars |= {f"skipped/{name}": value for name, value in entry["skipped"].items()}
-    fabric.log_dict(scalars, step=entry["epoch"])
+    return scalars
