@@ -24,6 +24,7 @@ CHANCE = [
     {"shear": 0.1},
     {"mirror": 0.5},
     {"noise": 0.1},
+    {"mixup": 0.4},
 ]
 
 
