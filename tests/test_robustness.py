@@ -100,7 +100,9 @@ def test_a_broken_cache_is_measured_anew(experiment, swept):
 def test_two_experiments_are_told_apart(experiment, swept):
     both = sweep([experiment, experiment], NAMES[:1], methods=["low"])
     assert [row["name"] for row in both["methods"]] == ["run: low"] * 2
-    assert both["methods"][0]["relative_to"] == "low"
+    kept = {row["name"]: row["kept"] for row in sweep([experiment], NAMES[:1])["methods"]}
+    assert both["methods"][0]["relative_to"] == "teacher"  # though it is not among the methods
+    assert both["methods"][0]["kept"] == kept["low"]
 
 
 def test_the_table_holds_every_point(swept):

@@ -9,8 +9,8 @@ from scipy import stats
 
 from skeldistill.training.distinct import Distinct
 
-Rights = Sequence[Float64[np.ndarray, "seed n"]]
-"""For each fold, whether each clip was named rightly under each seed (0 or 1)."""
+Rights = Sequence[Float64[np.ndarray, "_ _"]]
+"""For each fold ``(seeds, n)`` of its own: whether each clip was named rightly (0 or 1)."""
 
 Ids = Sequence[Sequence[str]]
 """For each fold, the ids of its clips. A clip of several folds is one clip, asked about often."""
