@@ -156,10 +156,19 @@ def _lines(results: Robustness) -> list[list[str]]:
             method["name"],
             score(method["clean"]),
             score(method["kept"]),
-            *(_mean(method["curves"][name]) for name in names),
+            *(f"{_mean(method['curves'][name]):.1f}" for name in names),
         ]
-        for method in sorted(results["methods"], key=lambda one: -one["kept"]["mean"])
+        for method in _ranked(results)
     ]
+
+
+def _ranked(results: Robustness) -> list[dict[str, Any]]:
+    return sorted(results["methods"], key=lambda method: -method["kept"]["mean"])
+
+
+def _values(method: dict[str, Any]) -> list[float]:
+    """The numbers of a method's line, for sorting."""
+    return [method["clean"]["mean"], method["kept"]["mean"], *map(_mean, method["curves"].values())]
 
 
 def content(results: Robustness) -> dict[str, Any]:
@@ -168,7 +177,10 @@ def content(results: Robustness) -> dict[str, Any]:
         "title": results["title"],
         "summary": summary(results),
         "headings": _headings(results),
-        "rows": _lines(results),
+        "rows": [
+            (method["name"], [*zip(line, _values(method), strict=True)])
+            for method, (_, *line) in zip(_ranked(results), _lines(results), strict=True)
+        ],
         "kept_note": kept_note(results),
         "drawing": inline(figure(results), "robustness"),
         "degradations": [
@@ -195,5 +207,5 @@ def summary(results: Robustness) -> str:
     return said + "."
 
 
-def _mean(points: list[dict[str, Any]]) -> str:
-    return f"{sum(point['mean'] for point in points) / len(points):.1f}"
+def _mean(points: list[dict[str, Any]]) -> float:
+    return sum(point["mean"] for point in points) / len(points)
