@@ -36,8 +36,11 @@ def commands(page: Path) -> list[list[str]]:
 def test_commands_and_their_options_exist(page):
     for _, *words in commands(page):
         command = typer.main.get_command(app)
-        while words and re.fullmatch("[a-z][a-z-]*", words[0]) and hasattr(command, "commands"):
-            command = command.commands[words.pop(0)]
+        while words and re.fullmatch("[a-z][a-z-]*", words[0]):
+            inner = getattr(command, "commands", None)
+            if inner is None:
+                break
+            command = inner[words.pop(0)]
         known = {option for one in command.params for option in one.opts} | {"--help"}
         given = {word.partition("=")[0] for word in words if word.startswith("--")}
         assert given <= known, (page.name, words)

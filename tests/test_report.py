@@ -143,8 +143,8 @@ def test_one_seed_has_no_interval_and_says_so():
 def test_one_seed_on_several_splits_says_the_same_everywhere():
     """Table, sentence and marks agree that there was one seed."""
     one = fake(runs=3) | {"seeds": [0]}
-    for comparison in one["comparisons"]:
-        comparison |= {"seeds": 1, "above_noise": False}
+    unsure = {"seeds": 1, "above_noise": False}
+    one["comparisons"] = [comparison | unsure for comparison in one["comparisons"]]
     said = words(page.render(one))
     assert "over 3 runs. All of one seed, which cannot tell gain from noise." in said
     assert "one seed cannot tell this from noise" in said

@@ -122,7 +122,7 @@ def between(method: Finished, against: Finished) -> Between:
                 f"{method.name} and {against.name} were evaluated on other clips in fold {fold}; "
                 "compare experiments on the same data and folds"
             )
-        _agree(*(one.said[fold][seeds[0][side]] for side, one in enumerate((method, against))), ids)
+        _agree(method.said[fold][seeds[0][0]], against.said[fold][seeds[0][1]], ids)
     clips = sum(map(len, common))
     asked = sum(len(fold) for one in (mine, other) for fold in one.ids)
     mine, other = mine.only(common), other.only(common)
