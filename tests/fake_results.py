@@ -165,6 +165,14 @@ def fake(
             }
             for name, difference, low, high, surely in pairs
         ],
+        "gap": {
+            "teacher": "teacher",
+            "plain": "student",
+            "clips": 170,
+            "only_high": 21,
+            "only_low": 9,
+            "top1": {m[0]: m[3] for m in METHODS},
+        },
         "by_quality": quality(),
         "clips": shown,
     }

@@ -1,9 +1,15 @@
 """The code in the documents runs as it stands, and the documents name what exists."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
+import yaml
+
+from skeldistill import recipe
+from skeldistill.cli import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -17,14 +23,44 @@ def test_code_blocks_run(page, tmp_path, monkeypatch):
         exec(compile(block, page.name, "exec"), names)
 
 
+def commands(page: Path) -> list[list[str]]:
+    """Every call of skeldistill in a page's blocks of commands, in words; comments apart."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = re.findall(r"```\n(.*?)```", text, re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"`(skeldistill [^`\n]+)`", text)
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("skeldistill ")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_their_options_exist(page):
+    for _, *words in commands(page):
+        command = typer.main.get_command(app)
+        while words and re.fullmatch("[a-z][a-z-]*", words[0]):
+            inner = getattr(command, "commands", None)
+            if inner is None:
+                break
+            command = inner[words.pop(0)]
+        known = {option for one in command.params for option in one.opts} | {"--help"}
+        given = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert given <= known, (page.name, words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_recipes_can_be_read(page):
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"```yaml\n(.*?)```|<<END\n(.*?)\nEND", text, re.DOTALL):
+        assert recipe.parse(yaml.safe_load("".join(block))).methods
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)", text):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
-    for recipe in re.findall(r"recipes/[\w.-]+\.yaml", text):
-        assert (ROOT / recipe).exists(), recipe
+    for named in re.findall(r"recipes/[\w.-]+\.yaml", text):
+        assert (ROOT / named).exists(), named
 
 
 def test_the_package_has_a_changelog_entry_and_a_licence():

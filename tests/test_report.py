@@ -135,9 +135,31 @@ def test_one_seed_has_no_interval_and_says_so():
     one = fake(runs=1)
     said = words(page.render(one))
     assert f"{one['methods'][1]['top1']['mean']:.1f} ± \u2013" in said
-    assert "One run each, so there is no interval" in said
-    assert "a single run each cannot tell this from noise" in said
+    assert "One seed on one split, so there is no interval" in said
+    assert "one seed cannot tell this from noise" in said
     assert "best, above noise" not in said
+
+
+def test_one_seed_on_several_splits_says_the_same_everywhere():
+    """Table, sentence and marks agree that there was one seed."""
+    one = fake(runs=3) | {"seeds": [0]}
+    unsure = {"seeds": 1, "above_noise": False}
+    one["comparisons"] = [comparison | unsure for comparison in one["comparisons"]]
+    said = words(page.render(one))
+    assert "over 3 runs. All of one seed, which cannot tell gain from noise." in said
+    assert "one seed cannot tell this from noise" in said
+    assert said.count("○ one seed") == 2
+    assert "within noise" not in said
+
+
+def test_the_note_says_on_which_clips_the_gap_was_measured(results: dict):
+    told = "from student to teacher on the 170 test clips that both views have, where these reach "
+    left = "63.9 and 84.2 %; 21 have only the high view and 9 have only the low view."
+    for text in (words(page.render(results)), tables.as_markdown(results)):
+        assert told + left in text
+    whole = results | {"gap": results["gap"] | {"only_high": 0, "only_low": 0}}
+    assert tables.note(whole).endswith("Gap closed: the share of the way from student to teacher.")
+    assert "Gap closed" not in tables.note(results | {"gap": None})
 
 
 @pytest.mark.parametrize(
@@ -148,7 +170,7 @@ def test_one_seed_has_no_interval_and_says_so():
         ("per_class",),
         ("per_class", "confusion"),
         ("clips", "comparisons", "machine", "seconds", "recipe_yaml", "command"),
-        ("top5", "gap_closed", "parameters", "multiply_adds", "latency_ms", "description"),
+        ("top5", "gap_closed", "gap", "parameters", "multiply_adds", "latency_ms", "description"),
         ("classes",),
     ],
 )

@@ -382,7 +382,9 @@ def test_a_plan_is_complete_without_any_data(monkeypatch):
         assert row["views"]
         assert all(view["name"] in view["missing"] for view in row["views"])
     assert made["hours_there"] == 0
-    assert made["hours"] < sum(row["hours"] for _, row in found)  # teachers are shared
+    by_table = sum(table["hours"] for table in made["tables"])
+    assert made["hours"] < by_table  # tables share trainings, and so do rows of one
+    assert by_table != pytest.approx(sum(row["hours"] for _, row in found))
 
 
 def test_what_openpifpaf_no_longer_publishes_is_said():
@@ -618,6 +620,13 @@ def test_a_network_is_carried_to_another_data_set(tmp_path):
 # the outlets
 
 
+def test_a_terminal_is_spared_tables_without_any_figure(results):
+    empty = results["tables"][1] | {"name": "empty", "blocks": results["tables"][1]["blocks"][:1]}
+    *_, named, why, other = report.as_text({"tables": [results["tables"][0], empty]})
+    assert str(named) == "Nothing measured of empty."
+    assert {str(why)[:22], str(other)[:22]} == {"Not run: ntu60/kinect ", "Not run: ntu60/pifpaf-"}
+
+
 def test_the_table_of_numbers_holds_every_figure(results):
     lines = list(csv.DictReader(io.StringIO(report.as_csv(results))))
     assert len(lines) == sum(len(row["cells"]) for _, _, row in report.rows(results))
@@ -676,6 +685,7 @@ def test_from_the_command_line(skeldistill, results, penn):
     )  # fmt: skip
     assert code == 0, err
     assert "8 of 8 printed figures were measured" in out
+    assert "Nothing measured" not in out
     assert "83.43" in out
     page = (penn / "made/reproduce.html").read_text(encoding="utf-8")
     assert "Table I: quantitative results on Penn Action" in page
@@ -690,6 +700,19 @@ def test_a_plan_from_the_command_line(skeldistill, monkeypatch):
     assert "penn/human (missing)" in " ".join(out.split())
     assert "ResNet152 weights" in " ".join(out.split())
     assert "G multiply-adds of clips a second" in " ".join(out.split())
+
+
+def test_a_plan_of_everything_is_a_line_for_each_table(skeldistill, monkeypatch, penn):
+    monkeypatch.setattr(planning, "training_rate", lambda: 5e9)
+    monkeypatch.setattr(planning, "_size", _pretended)
+    code, out, err = skeldistill("reproduce", "--plan", "--views", penn / "views.yaml")
+    assert code == 0, err
+    told = [re.sub(r"[│┃|]", " ", line).split() for line in out.splitlines()]
+    lines = {words[0]: words[-4:-2] for words in told if words and words[0] in COUNTED}
+    assert {name: int(cells) for name, (cells, _) in lines.items()} == COUNTED
+    had = {name: int(there) for name, (_, there) in lines.items() if there != "0"}
+    assert had == {"skd-I": 8, "plkd-1": 2, "plkd-3": 2}
+    assert "penn/human (there)" not in out
 
 
 def test_the_example_from_the_command_line(skeldistill):

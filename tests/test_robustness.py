@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from browser import Browser
 from stores import small_experiment
 
 from skeldistill import checkpoint, recipe
@@ -15,6 +16,7 @@ from skeldistill.data.store import Store
 from skeldistill.data.views import derived
 from skeldistill.recipe import Part
 from skeldistill.report import robustness as report
+from skeldistill.report.page import fill
 from skeldistill.training import robustness
 from skeldistill.training.evaluate import evaluate
 from skeldistill.training.experiment import run
@@ -100,7 +102,9 @@ def test_a_broken_cache_is_measured_anew(experiment, swept):
 def test_two_experiments_are_told_apart(experiment, swept):
     both = sweep([experiment, experiment], NAMES[:1], methods=["low"])
     assert [row["name"] for row in both["methods"]] == ["run: low"] * 2
-    assert both["methods"][0]["relative_to"] == "low"
+    kept = {row["name"]: row["kept"] for row in sweep([experiment], NAMES[:1])["methods"]}
+    assert both["methods"][0]["relative_to"] == "teacher"  # though it is not among the methods
+    assert both["methods"][0]["kept"] == kept["low"]
 
 
 def test_the_table_holds_every_point(swept):
@@ -137,6 +141,20 @@ def test_from_the_command_line(skeldistill, experiment, swept, tmp_path):
     assert "low+completion" in page
     assert "<svg" in page
     assert "http" not in page.replace("http://www.w3.org", "")  # the namespace of drawings
+
+
+def test_a_browser_sorts_the_table(swept, tmp_path):
+    page = tmp_path / "robustness.html"
+    page.write_text(fill("robustness.html", report.content(swept)), encoding="utf-8")
+    names = "[...document.querySelectorAll('.sortable tbody th')].map((one) => one.textContent)"
+    with Browser(tmp_path / "home") as browser:
+        browser.go(page.as_uri())
+        browser.until("document.readyState === 'complete'")
+        browser.run("document.querySelectorAll('.sortable button')[1].click()")
+        found = browser.run(names)
+        assert browser.errors == []
+    ranked = sorted(swept["methods"], key=lambda method: -method["clean"]["mean"])
+    assert found == [method["name"] for method in ranked]
 
 
 @pytest.mark.parametrize(

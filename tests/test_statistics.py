@@ -71,10 +71,27 @@ def test_noise_is_rarely_called_a_difference():
 def test_the_share_of_the_gap_by_hand():
     low = [np.array([[1, 0, 0, 0, 1, 0, 0, 0, 0, 0]], float)]  # 20 %
     method = [np.array([[1, 1, 1, 0, 1, 0, 0, 0, 0, 0]], float)]  # 40 %
-    found = gap_closed(method, low, teacher=0.6)
+    teacher = [np.array([[1, 1, 1, 1, 1, 1, 0, 0, 0, 0]], float)]  # 60 %
+    found = gap_closed(method, low, teacher)
     assert found is not None
     assert found.mean == pytest.approx(0.5)
-    assert gap_closed(method, low, teacher=0.2) is None
+    assert gap_closed(method, low, low) is None
+
+
+def test_the_share_of_a_gap_that_may_be_chance_has_no_interval(rng):
+    low, method = rights(rng, [0.50], clips=60), rights(rng, [0.55], clips=60)
+    ahead = [np.maximum(low[0], (np.arange(60) == np.flatnonzero(low[0][0] == 0)[0]).astype(float))]
+    unsure = gap_closed(method, low, ahead)
+    assert unsure is not None
+    assert (unsure.low, unsure.high) == (None, None)
+    whole = gap_closed(ahead, low, ahead)  # who is the teacher closes all of it in every draw
+    assert whole is not None
+    assert whole.mean == 1
+    sure = gap_closed(method, low, [np.ones((3, 60))])
+    assert sure is not None
+    assert sure.low is not None
+    assert sure.high is not None
+    assert sure.low < sure.mean < sure.high
 
 
 def test_mcnemar_by_hand():
@@ -110,7 +127,8 @@ def test_with_every_clip_in_one_fold_the_ids_change_nothing(rng):
     mine, other = rights(rng, [0.6, 0.7], clips=80), rights(rng, [0.5, 0.6], clips=80)
     ids = names(range(80), range(80, 160))
     assert compare(mine, other, ids=ids, draws=200) == compare(mine, other, draws=200)
-    assert gap_closed(mine, other, 0.9, ids=ids) == gap_closed(mine, other, 0.9)
+    teacher = rights(rng, [0.9, 0.9], clips=80)
+    assert gap_closed(mine, other, teacher, ids=ids) == gap_closed(mine, other, teacher)
 
 
 def test_answers_that_are_given_again_do_not_narrow_the_interval(rng):
@@ -125,9 +143,10 @@ def test_answers_that_are_given_again_do_not_narrow_the_interval(rng):
     assert again.p == pytest.approx(once.p, abs=0.01)
     assert taken_for_more.p < again.p
     assert (again.gained, again.lost, again.mcnemar_p) == (once.gained, 0, once.mcnemar_p)
+    high = [np.ones((1, 150))]
     closed = [
-        gap_closed(mine, other, 0.9, ids=names(range(150))),
-        gap_closed(mine * 4, other * 4, 0.9, ids=names(*[range(150)] * 4)),
+        gap_closed(mine, other, high, ids=names(range(150))),
+        gap_closed(mine * 4, other * 4, high * 4, ids=names(*[range(150)] * 4)),
     ]
     widths = [one.high - one.low for one in closed if one and one.high and one.low is not None]
     assert widths[1] == pytest.approx(widths[0], rel=0.15)

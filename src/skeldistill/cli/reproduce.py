@@ -31,7 +31,10 @@ def reproduce(
     ] = False,
     plan: Annotated[
         bool,
-        typer.Option("--plan", help="List cells, needed files and estimated hours, and stop."),
+        typer.Option(
+            "--plan",
+            help="List cells, needed files and estimated hours, and stop; by row for named tables.",
+        ),
     ] = False,
     family: Annotated[
         str, typer.Option(help="Train as the papers print it ('paper'), or by our own 'strong'.")
@@ -72,18 +75,18 @@ def reproduce(
     )
     cells, given = select(tables or ()), reproduce_views.read(views)
     if plan:
-        _plan(cells, given, setting)
+        _plan(cells, given, setting, by_row=bool(tables))
     else:
         _run(cells, given, setting, out, jobs)
 
 
-def _plan(cells: "Sequence[Cell]", given: "Given", setting: "Setting") -> None:
+def _plan(cells: "Sequence[Cell]", given: "Given", setting: "Setting", *, by_row: bool) -> None:
     from skeldistill.report.reproduce_plan import plan_as_text
     from skeldistill.training.reproduce_plan import plan
 
     with Console(stderr=True).status("measuring this machine and the networks"):
         made = plan(cells, given, setting)
-    _show(plan_as_text(made))
+    _show(plan_as_text(made, by_row=by_row))
 
 
 def _run(cells: "Sequence[Cell]", given: "Given", setting: "Setting", out: Path, jobs: int) -> None:

@@ -113,14 +113,14 @@ class Matrix:
         ]
 
     @property
-    def figures(self) -> list[tuple[int, int, str, bool]]:
-        """(said, true, percent, whether the cell is dark) of the cells worth a figure."""
+    def figures(self) -> list[tuple[int, int, str, str]]:
+        """(said, true, percent, how dark: ``on``, ``mid`` or not) of the cells worth a figure."""
         return [
-            (said, true, f"{100 * share:+.0f}" if self.signed else f"{100 * share:.0f}", dark)
+            (said, true, f"{100 * share:+.0f}" if self.signed else f"{100 * share:.0f}", shade)
             for true, row in self.cells.items()
             for said, share in row.items()
             if abs(share) >= 0.005
-            for dark in [abs(share) > 0.45]
+            for shade in ["on" if abs(share) > 0.75 else "mid" if abs(share) > 0.45 else ""]
         ]
 
     @property

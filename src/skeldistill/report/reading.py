@@ -119,21 +119,33 @@ def winner(results: Results) -> Method | None:
     return None
 
 
-def gap_closed(results: Results, method: Method) -> dict[str, float | None] | None:
+def gap_closed(method: Method) -> dict[str, float | None] | None:
     """The share of the distance from plain student to teacher that a method closes (1 = all).
 
-    As measured where the results say it; else from the means, without an interval. None for
-    teacher and plain student themselves, and where the teacher is not ahead.
+    None for teacher and plain student themselves, and where the teacher is not ahead.
     """
     told = method.get("gap_closed")
-    if told and number(told.get("mean")) is not None:
-        return {key: number(told.get(key)) for key in ("mean", "low", "high")}
-    low, high, own = mean(plain(results)), mean(teacher(results)), mean(method)
-    if method.get("view") != "low" or method is plain(results):
+    if not told or number(told.get("mean")) is None:
         return None
-    if low is None or high is None or own is None or high <= low:
-        return None
-    return {"mean": (own - low) / (high - low), "low": None, "high": None}
+    return {key: number(told.get(key)) for key in ("mean", "low", "high")}
+
+
+def seeds(results: Results) -> int:
+    """Under how many seeds each method was trained; at least 1."""
+    return max(1, len(results.get("seeds") or []))
+
+
+def teacher_ahead(results: Results) -> float | None:
+    """By how many points the teacher leads over the plain student, where it can be said.
+
+    On the clips that both views have if the results tell; else over all clips of each.
+    """
+    told = results.get("gap") or {}
+    found = told.get("top1") or {}
+    low, high = (number(found.get(told.get(name))) for name in ("plain", "teacher"))
+    if low is None or high is None:
+        low, high = mean(plain(results)), mean(teacher(results))
+    return None if low is None or high is None else high - low
 
 
 def percent(value: float | None) -> str:
@@ -164,20 +176,21 @@ def summary(results: Results) -> str:
 
 
 def _verdict(results: Results, found: Method) -> str:
-    low, high, own = mean(plain(results)), mean(teacher(results)), mean(found)
+    low, own, ahead = mean(plain(results)), mean(found), teacher_ahead(results)
     if low is None or own is None:
         return "."
     if own <= low:
         return ": no distilled student does better than the plain one."
-    if high is None:
-        lead = f": the best distilled student is {own - low:.1f} points ahead of the plain one"
-    elif high <= low:
+    if ahead is not None and ahead <= 0:
         return ": the teacher is not ahead of the plain student, so there is no gap to close."
-    else:
-        share = (gap_closed(results, found) or {}).get("mean")
-        lead = f": the best distilled student closes {100 * (share or 0.0):.0f} % of the gap"
-    if runs(results) == 1:
-        return f"{lead}, but a single run each cannot tell this from noise."
+    share = (gap_closed(found) or {}).get("mean")
+    lead = (
+        f": the best distilled student is {own - low:.1f} points ahead of the plain one"
+        if share is None
+        else f": the best distilled student closes {100 * share:.0f} % of the gap"
+    )
+    if seeds(results) == 1:
+        return f"{lead}, but one seed cannot tell this from noise."
     rival = _first_compared(results, found)
     if rival is None:
         return f"{lead}."

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +74,20 @@ def rows(results: Results) -> Iterator[tuple[dict[str, Any], dict[str, Any], dic
 
 
 def as_text(results: Results) -> Iterator[Table | Text]:
-    """A table of figures for each of the papers' tables, and below it why some are not there."""
+    """A table of figures for each of the papers' tables, and below it why some are not there.
+
+    Tables of which nothing could be measured are named below the others; the files hold them whole.
+    """
+    empty = []
     for table in results["tables"]:
+        found = list(rows({"tables": [table]}))
+        if not any(cell["ours"] for _, _, row in found for cell in row["cells"]):
+            empty.append(table)
+            continue
         shown = Table(title=table["title"], title_justify="left")
         for place, heading in enumerate(("Row", "Column", *FIGURES)):
             shown.add_column(heading, justify="right" if place > 1 else "left")
-        for _, block, row in rows({"tables": [table]}):
+        for _, block, row in found:
             for place, cell in enumerate(row["cells"]):
                 name = name_of(row, block) if place == 0 else ""
                 last = place + 1 == len(row["cells"])
@@ -87,19 +95,28 @@ def as_text(results: Results) -> Iterator[Table | Text]:
                 shown.add_row(*(Text(text) for text in cells), end_section=last)
         yield shown
         yield from (Text(line) for line in below(table))
+    if empty:
+        yield Text(f"Nothing measured of {', '.join(table['name'] for table in empty)}.")
+        yield from (Text(line) for line in _reasons(empty))
 
 
 def below(table: dict[str, Any]) -> list[str]:
     """What stands below a table: why cells are empty, what stood in for views, its notes."""
-    reasons: dict[str, None] = {}
     stand_ins: dict[str, None] = {}
     for _, _, row in rows({"tables": [table]}):
-        reasons |= dict.fromkeys(why for cell in row["cells"] for why in cell["why"])
         stand_ins |= dict.fromkeys(row["stand_ins"])
     return [
-        *(f"Not run: {line}" for line in reasons),
+        *_reasons([table]),
         *(f"Not the paper's view: {line}" for line in stand_ins),
         *(f"Note: {line}" for line in table["notes"]),
+    ]
+
+
+def _reasons(tables: Sequence[dict[str, Any]]) -> list[str]:
+    """Why cells are empty, each reason once."""
+    found = [cell for _, _, row in rows({"tables": tables}) for cell in row["cells"]]
+    return [
+        f"Not run: {why}" for why in dict.fromkeys(why for cell in found for why in cell["why"])
     ]
 
 

@@ -10,29 +10,57 @@ from skeldistill.report.reproduce import name_of, rows
 from skeldistill.report.tables import quantity
 
 
-def plan_as_text(plan: dict[str, Any]) -> Iterator[Table | Text]:
-    """What would be run, what it needs, and how long it takes."""
-    for table in plan["tables"]:
-        shown = Table(title=table["title"], title_justify="left")
-        for heading in ("Row", "Cells", "Views", "Parameters", "Multiply-adds", "Hours"):
-            shown.add_column(heading, justify="left" if heading in ("Row", "Views") else "right")
-        for _, block, row in rows({"tables": [table]}):
-            views = ", ".join(
-                f"{view['name']} ({'missing' if view['missing'] else 'there'})"
-                for view in row["views"]
-            )
-            costs = quantity(row["parameters"]), quantity(row["multiply_adds"])
-            line = (name_of(row, block), str(len(row["cells"])), views, *costs, hours(row["hours"]))
-            shown.add_row(*(Text(text) for text in line))
-        yield shown
+def plan_as_text(plan: dict[str, Any], *, by_row: bool) -> Iterator[Table | Text]:
+    """What would be run, what it needs, and how long it takes: by table, or by row of each."""
+    if by_row:
+        yield from (_rows(table) for table in plan["tables"])
+    else:
+        yield _tables(plan)
     yield from (Text(f"Missing: {line}") for line in _missing(plan))
     count = len(plan["seeds"])
     yield Text(
         f"Hours: {count} seed{'s' * (count > 1)}, one training after another on this machine "
         f"({plan['device']}, {plan['rate'] / 1e9:.2g} G multiply-adds of clips a second, "
-        "measured); a row without the teacher that it shares with others. In all "
-        f"{hours(plan['hours'])}, of which {hours(plan['hours_there'])} for what is there."
+        f"measured); {'a row without the teacher that it shares with others. ' if by_row else ''}"
+        f"In all {hours(plan['hours'])}, of which {hours(plan['hours_there'])} for what is there."
     )
+    if not by_row:
+        yield Text("Name tables (skd-I), or a paper (skd), to see their rows.")
+
+
+def _tables(plan: dict[str, Any]) -> Table:
+    """A line for each of the papers' tables."""
+    shown = Table()
+    for heading in ("", "Table", "Cells", "With views there", "Hours"):
+        shown.add_column(heading, justify="left" if heading in ("", "Table") else "right")
+    total = there = 0
+    for table in plan["tables"]:
+        found = [(len(row["cells"]), row["views"]) for _, _, row in rows({"tables": [table]})]
+        count = sum(cells for cells, _ in found)
+        had = sum(cells for cells, views in found if not any(v["missing"] for v in views))
+        total, there = total + count, there + had
+        told = (table["name"], table["title"], str(count), str(had), hours(table["hours"]))
+        shown.add_row(*map(Text, told))
+    shown.add_section()
+    shown.add_row(
+        "", "All, what they share counted once", str(total), str(there), hours(plan["hours"])
+    )
+    return shown
+
+
+def _rows(table: dict[str, Any]) -> Table:
+    """A line for each row of one of the papers' tables."""
+    shown = Table(title=table["title"], title_justify="left")
+    for heading in ("Row", "Cells", "Views", "Parameters", "Multiply-adds", "Hours"):
+        shown.add_column(heading, justify="left" if heading in ("Row", "Views") else "right")
+    for _, block, row in rows({"tables": [table]}):
+        views = ", ".join(
+            f"{view['name']} ({'missing' if view['missing'] else 'there'})" for view in row["views"]
+        )
+        costs = quantity(row["parameters"]), quantity(row["multiply_adds"])
+        line = (name_of(row, block), str(len(row["cells"])), views, *costs, hours(row["hours"]))
+        shown.add_row(*(Text(text) for text in line))
+    return shown
 
 
 def _missing(plan: dict[str, Any]) -> Iterable[str]:

@@ -2,19 +2,27 @@
 
 import csv
 import io
-import re
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from skeldistill.files import whole, write_text
 from skeldistill.report import latex
 from skeldistill.report.page import fill
-from skeldistill.report.palette import BLUE, GOLD, GREEN, GREY, ORANGE, PURPLE, STYLES
+from skeldistill.report.palette import (
+    BLUE,
+    GOLD,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    STYLES,
+    inline,
+    plain,
+    text_stays_text,
+)
 from skeldistill.report.tables import score
 
 Robustness = dict[str, Any]
@@ -40,7 +48,7 @@ def write(results: Robustness, folder: Path) -> list[Path]:
     drawing = figure(results)
     for ending, metadata in (("png", {}), ("svg", {"Date": None})):
         path = folder / f"robustness.{ending}"
-        with whole(path) as partial, _text_stays_text():
+        with whole(path) as partial, text_stays_text("robustness"):
             drawing.savefig(partial, format=ending, dpi=200, metadata=metadata)
         written.append(path)
     return written
@@ -78,7 +86,7 @@ def _panel(axes: Axes, entry: dict[str, Any], methods: list[dict[str, Any]]) -> 
             color=colour,
             linestyle=STYLES[place % len(STYLES)],
             marker=".",
-            label=method["name"].replace("$", r"\$"),
+            label=plain(method["name"]),
         )
         if method["runs"] > 2:  # of two runs, the interval fills the panel
             low, high = ([point[end] for point in points] for end in ("low", "high"))
@@ -148,24 +156,33 @@ def _lines(results: Robustness) -> list[list[str]]:
             method["name"],
             score(method["clean"]),
             score(method["kept"]),
-            *(_mean(method["curves"][name]) for name in names),
+            *(f"{_mean(method['curves'][name]):.1f}" for name in names),
         ]
-        for method in sorted(results["methods"], key=lambda one: -one["kept"]["mean"])
+        for method in _ranked(results)
     ]
+
+
+def _ranked(results: Robustness) -> list[dict[str, Any]]:
+    return sorted(results["methods"], key=lambda method: -method["kept"]["mean"])
+
+
+def _values(method: dict[str, Any]) -> list[float]:
+    """The numbers of a method's line, for sorting."""
+    return [method["clean"]["mean"], method["kept"]["mean"], *map(_mean, method["curves"].values())]
 
 
 def content(results: Robustness) -> dict[str, Any]:
     """Everything the page shows, in the words of its template."""
-    text = io.StringIO()
-    with _text_stays_text():
-        figure(results).savefig(text, format="svg", metadata={"Date": None})
     return {
         "title": results["title"],
         "summary": summary(results),
         "headings": _headings(results),
-        "rows": _lines(results),
+        "rows": [
+            (method["name"], [*zip(line, _values(method), strict=True)])
+            for method, (_, *line) in zip(_ranked(results), _lines(results), strict=True)
+        ],
         "kept_note": kept_note(results),
-        "drawing": _inline(text.getvalue()),
+        "drawing": inline(figure(results), "robustness"),
         "degradations": [
             (
                 entry["name"],
@@ -175,11 +192,6 @@ def content(results: Robustness) -> dict[str, Any]:
         ],
         "data": {},
     }
-
-
-def _inline(svg: str) -> str:
-    """A drawing as part of a page: without the file's head and matplotlib's metadata."""
-    return re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
 
 
 def summary(results: Robustness) -> str:
@@ -195,10 +207,5 @@ def summary(results: Robustness) -> str:
     return said + "."
 
 
-def _mean(points: list[dict[str, Any]]) -> str:
-    return f"{sum(point['mean'] for point in points) / len(points):.1f}"
-
-
-def _text_stays_text() -> AbstractContextManager[None]:
-    """Text stays text in SVG files, so that a paper's typesetter can change its font."""
-    return mpl.rc_context(rc={"svg.fonttype": "none", "svg.hashsalt": "robustness"})
+def _mean(points: list[dict[str, Any]]) -> float:
+    return sum(point["mean"] for point in points) / len(points)

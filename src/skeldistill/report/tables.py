@@ -18,6 +18,7 @@ from skeldistill.report.reading import (
     interval,
     methods,
     number,
+    seeds,
 )
 from skeldistill.report.reading import winner as winner_of
 
@@ -51,11 +52,11 @@ def rows(results: Results) -> list[Row]:
     """Every method, those on high-quality skeletons first, else in the order of the recipe."""
     best = winner_of(results)
     ordered = sorted(methods(results), key=lambda method: method.get("view") != "high")
-    return [_row(results, method, method is best) for method in ordered]
+    return [_row(method, method is best) for method in ordered]
 
 
-def _row(results: Results, method: Method, winner: bool) -> Row:
-    gap = gap_closed(results, method)
+def _row(method: Method, winner: bool) -> Row:
+    gap = gap_closed(method)
     cells = (
         str(method.get("name", "")),
         score(method.get("top1")),
@@ -120,14 +121,42 @@ def as_text(results: Results) -> Table:
 
 
 def note(results: Results) -> str:
-    """What a reader of the table must know of its figures, in a sentence or two."""
+    """What a reader of the table must know of its figures, in a few sentences."""
+    said = [_intervals(results), _gap(results)]
+    return " ".join(sentence for sentence in said if sentence)
+
+
+def _intervals(results: Results) -> str:
     counts = {len((m.get("top1") or {}).get("values") or [0]) for m in methods(results)}
     few, many = min(counts, default=1), max(counts, default=1)
     if many <= 1:
-        return "One run each, so there is no interval and no telling gain from noise."
+        return "One seed on one split, so there is no interval and no telling gain from noise."
     number_of_runs = f"{many} runs" if few == many else f"{few} to {many} runs"
     opening = f"Mean ± half of the 95 % interval over {number_of_runs}."
+    if seeds(results) == 1:
+        return f"{opening} All of one seed, which cannot tell gain from noise."
     return f"{opening} One run has no interval ({UNKNOWN})." if few == 1 else opening
+
+
+def _gap(results: Results) -> str:
+    """On which clips the share of the gap was measured, and how far apart both are on them."""
+    told = results.get("gap") or {}
+    top1 = told.get("top1") or {}
+    ends = [number(top1.get(told.get(name))) for name in ("teacher", "plain")]
+    if None in ends:
+        return ""
+    said = f"Gap closed: the share of the way from {told['plain']} to {told['teacher']}"
+    left = [
+        f"{told[f'only_{view}']} have only the {view} view"
+        for view in ("high", "low")
+        if told.get(f"only_{view}")
+    ]
+    if not left:
+        return f"{said}."
+    return (
+        f"{said} on the {told['clips']} test clips that both views have, where these reach "
+        f"{ends[1]:.1f} and {ends[0]:.1f} %; {' and '.join(left)}."
+    )
 
 
 def as_csv(results: Results) -> str:

@@ -4,11 +4,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from skeldistill import recipe as recipes
+from skeldistill.training.answers import Answers, in_common
 from skeldistill.training.evaluate import Said
-from skeldistill.training.statistics import Comparison, Rights, compare
+from skeldistill.training.statistics import Comparison, compare
 from skeldistill.training.task import MEASURED, SAID, folder_name, said_in
 
 
@@ -112,34 +111,31 @@ def between(method: Finished, against: Finished) -> Between:
     if not folds:
         raise ValueError(f"{method.name} and {against.name} have no fold in common")
     seeds = _seeds(method, against, folds)
-    mine: list[np.ndarray] = []
-    other: list[np.ndarray] = []
-    ids: list[list[str]] = []
-    left_out = 0
-    for fold in folds:
-        a = [method.said[fold][seed] for seed, _ in seeds]
-        b = [against.said[fold][seed] for _, seed in seeds]
-        common = sorted(set(a[0].ids) & set(b[0].ids))
-        left_out += len(set(a[0].ids) ^ set(b[0].ids))
-        if not common:
+    mine, other = (
+        Answers.of([[one.said[fold][pair[side]] for pair in seeds] for fold in folds])
+        for side, one in enumerate((method, against))
+    )
+    common = [sorted(fold) for fold in in_common(mine, other)]
+    for fold, ids in zip(folds, common, strict=True):
+        if not ids:
             raise ValueError(
                 f"{method.name} and {against.name} were evaluated on other clips in fold {fold}; "
                 "compare experiments on the same data and folds"
             )
-        _agree(a[0], b[0], common)
-        ids.append(common)
-        mine.append(np.stack([_right(one, common) for one in a]))
-        other.append(np.stack([_right(one, common) for one in b]))
+        _agree(method.said[fold][seeds[0][0]], against.said[fold][seeds[0][1]], ids)
+    clips = sum(map(len, common))
+    asked = sum(len(fold) for one in (mine, other) for fold in one.ids)
+    mine, other = mine.only(common), other.only(common)
     return Between(
         method=method.name,
         against=against.name,
-        accuracies=(_percent(mine), _percent(other)),
-        clips=sum(map(len, ids)),
-        distinct=len(set().union(*ids)),
+        accuracies=(mine.accuracy, other.accuracy),
+        clips=clips,
+        distinct=len(set().union(*common)),
         folds=tuple(folds),
         seeds=tuple(seeds),
-        left_out=left_out,
-        comparison=compare(mine, other, ids=ids),
+        left_out=asked - 2 * clips,
+        comparison=compare(mine.rights, other.rights, ids=common),
     )
 
 
@@ -165,14 +161,3 @@ def _agree(a: Said, b: Said, common: list[str]) -> None:
             f"clip {other!r} has label {places[0][other]} in one experiment and "
             f"{places[1][other]} in the other; they are of other data"
         )
-
-
-def _right(said: Said, common: list[str]) -> np.ndarray:
-    right = dict(zip(said.ids, said.right.astype(float).tolist(), strict=True))
-    if missing := next((clip for clip in common if clip not in right), None):
-        raise ValueError(f"clip {missing!r} was evaluated under some seeds only; run it anew")
-    return np.array([right[clip] for clip in common])
-
-
-def _percent(rights: Rights) -> float:
-    return 100 * float(np.concatenate([fold.mean(axis=0) for fold in rights]).mean())

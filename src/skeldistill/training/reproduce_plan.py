@@ -56,8 +56,9 @@ def plan(
         rate: multiply-adds a second, see `training_rate`; measured if it is left out.
 
     Returns:
-        ``tables`` as `laid_out` makes them, with ``views`` and ``hours`` for every row, and
-        ``hours`` of all trainings that are needed, equal ones counted once, one after another.
+        ``tables`` as `laid_out` makes them, with ``views`` and ``hours`` for every row. The
+        ``hours`` of a table, and of all, are those of the trainings that are needed, equal ones
+        counted once, one after another.
 
     Raises:
         ValueError: a change makes a recipe that cannot be.
@@ -65,6 +66,7 @@ def plan(
     rate = training_rate() if rate is None else rate
     counted: dict[str, float] = {}
     there: dict[str, float] = {}
+    of_table: dict[str, dict[str, float]] = {}
 
     def fill(row: list[Cell]) -> dict[str, Any]:
         needed = list(dict.fromkeys(v for cell in row for v in views_needed(cell, setting.family)))
@@ -76,6 +78,7 @@ def plan(
                 took = seconds(experiment, method, rate) / 3600
                 mark = _mark(experiment, method)
                 counted[mark] = took
+                of_table.setdefault(row[0].table.name, {})[mark] = took
                 if method in asked:
                     of_row[mark] = took
                 if not any(lacking.values()):
@@ -86,8 +89,9 @@ def plan(
             **costs(row[0], given, setting),
         }
 
+    tables = laid_out(cells, fill)
     return {
-        "tables": laid_out(cells, fill),
+        "tables": [one | {"hours": sum(of_table[one["name"]].values())} for one in tables],
         "hours": sum(counted.values(), 0.0),
         "hours_there": sum(there.values(), 0.0),
         "rate": rate,

@@ -13,17 +13,19 @@ from skeldistill.data.store import Store
 from skeldistill.data.views import open_views
 from skeldistill.distillation.knowledge import ask
 from skeldistill.recipe import Recipe
+from skeldistill.training.answers import Answers
+from skeldistill.training.gap import between_views
 from skeldistill.training.machine import machine
 from skeldistill.training.perform import number_of_classes, teacher_examples
 from skeldistill.training.quality import by_quality
 from skeldistill.training.samples import sample_clips
-from skeldistill.training.statistics import compare, gap_closed, over_runs
+from skeldistill.training.statistics import compare, over_runs
 from skeldistill.training.task import NETWORK, Task
 
 INTERVALS = (
     "Accuracies: Student's t over all folds and seeds. Comparisons and the share of the gap: "
-    "bootstrap over seeds and clips, on the same clips for both; p by a sign-flip test by clip. "
-    "A clip that several folds test is one clip: all answers about it are drawn together."
+    "bootstrap over seeds and clips, on the same clips for all methods; p by a sign-flip test by "
+    "clip. A clip that several folds test is one clip: all answers about it are drawn together."
 )
 
 
@@ -33,24 +35,21 @@ def gather(
     """Everything measured in an experiment, as results.json holds it."""
     high, low = open_views(recipe.data, root / "views", quiet=True)
     by_method = {name: [task for task in tasks if task.method == name] for name in recipe.methods}
-    rights = {name: _rights(mine) for name, mine in by_method.items()}
-    ids = _ids(next(iter(by_method.values())))
+    answers = {name: Answers.of_tasks(mine) for name, mine in by_method.items()}
     teacher = next((n for n, m in recipe.methods.items() if m.view == "high"), None)
     plain = next(
         (n for n, m in recipe.methods.items() if _kind(recipe, n) == "plain" and _is_bare(m)), None
     )
+    gap = between_views(answers, teacher, plain) if teacher and plain else None
     classes = list(low.classes) or [str(k) for k in range(number_of_classes(low))]
     rows = []
     for name, mine in by_method.items():
         row = _row(recipe, name, mine)
-        row["gap_closed"] = None
+        sees_low = recipe.methods[name].view == "low"
+        row["gap_closed"] = gap["closed"].get(name) if gap and sees_low else None
         matrix = _part_matrix(recipe, mine[0], high, low)
         if matrix is not None:
             row["part_matrix"] = matrix
-        if teacher and plain and recipe.methods[name].view == "low" and name != plain:
-            reached = _mean_accuracy(by_method[teacher])
-            closed = gap_closed(rights[name], rights[plain], reached, ids=ids)
-            row["gap_closed"] = asdict(closed) if closed else None
         rows.append(row)
     return {
         "format": 1,
@@ -70,7 +69,8 @@ def gather(
         "seeds": list(recipe.seeds),
         "interval_note": INTERVALS,
         "methods": rows,
-        "comparisons": _comparisons(rows, rights, ids, plain),
+        "comparisons": _comparisons(rows, answers, plain),
+        "gap": {key: value for key, value in gap.items() if key != "closed"} if gap else None,
         "by_quality": by_quality(low, by_method, (teacher, plain) if teacher and plain else None),
         "clips": sample_clips(recipe, high, low, by_method),
     }
@@ -86,25 +86,6 @@ def _kind(recipe: Recipe, name: str) -> str:
 def _is_bare(method) -> bool:
     extras = (method.completion, method.augmentation, method.start_from, method.mix)
     return not any(extras) and method.clips == "all"
-
-
-def _rights(tasks: Sequence[Task]) -> list[np.ndarray]:
-    """For each fold, ``(seeds, clips)``: right or not."""
-    folds = sorted({task.fold for task in tasks})
-    return [
-        np.stack([task.said().right.astype(float) for task in tasks if task.fold == fold])
-        for fold in folds
-    ]
-
-
-def _ids(tasks: Sequence[Task]) -> list[tuple[str, ...]]:
-    """For each fold, the ids of the clips, in the order of `_rights`."""
-    first = {task.fold: task for task in reversed(tasks)}
-    return [first[fold].said().ids for fold in sorted(first)]
-
-
-def _mean_accuracy(tasks: Sequence[Task]) -> float:
-    return float(np.mean([task.measured()["top1"] for task in tasks])) / 100
 
 
 def _row(recipe: Recipe, name: str, tasks: Sequence[Task]) -> dict[str, Any]:
@@ -174,8 +155,7 @@ def _accuracy(values: list[float]) -> dict[str, Any]:
 
 def _comparisons(
     rows: list[dict[str, Any]],
-    rights: dict[str, list[np.ndarray]],
-    ids: list[tuple[str, ...]],
+    answers: dict[str, Answers],
     plain: str | None,
 ) -> list[dict[str, Any]]:
     """Every low-view method against the plain one, and distilled ones against the best baseline."""
@@ -189,7 +169,8 @@ def _comparisons(
         pairs += [(row["name"], best) for row in low if row["kind"] == "distilled"]
     said = []
     for name, against in pairs:
-        comparison = compare(rights[name], rights[against], ids=ids)
+        mine, other = answers[name], answers[against]
+        comparison = compare(mine.rights, other.rights, ids=mine.ids)
         said.append(
             {
                 "method": name,

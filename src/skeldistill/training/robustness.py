@@ -108,7 +108,8 @@ def sweep(
     Returns:
         Degradations with their options, and for every method: its clean accuracy, a curve for each
         degradation (percent, mean and 95 % interval over folds and seeds), and ``kept``, the mean
-        over degradations and severities relative to the clean accuracy of the first teacher.
+        over degradations and severities relative to the accuracy of the experiment's first teacher
+        on its own view, or without one to the method's own clean accuracy.
 
     Raises:
         ValueError: an unknown degradation or method, nothing finished, or a model whose layout
@@ -131,7 +132,7 @@ def sweep(
                 watch(done, total)
             measured.append((task, said))
         prefix = f"{root.name}: " if len(roots) > 1 else ""
-        rows += _rows(measured, names, prefix)
+        rows += _rows(measured, names, prefix, _teacher(root))
     return {
         "format": 1,
         "title": "Robustness of " + ", ".join(root.name for root in roots),
@@ -205,20 +206,32 @@ def _side(task: Task, clean: Side, parts: tuple[Part, ...]) -> Side:
     )
 
 
+def _teacher(root: Path) -> tuple[str, float] | None:
+    """An experiment's first teacher, and its accuracy (percent) where it was evaluated.
+
+    What students keep is told relative to it, whichever methods and view are swept.
+    """
+    tasks = [task for task in finished(root) if task.recipe.methods[task.method].view == "high"]
+    name = tasks[0].method if tasks else ""
+    reached = [task.measured()["top1"] for task in tasks if task.method == name]
+    return (name, float(np.mean(reached))) if reached else None
+
+
 def _rows(
-    measured: Sequence[tuple[Task, dict[str, float]]], names: Sequence[str], prefix: str
+    measured: Sequence[tuple[Task, dict[str, float]]],
+    names: Sequence[str],
+    prefix: str,
+    teacher: tuple[str, float] | None,
 ) -> list[dict[str, Any]]:
     """One row a method: means and intervals over its folds and seeds."""
     recipe = measured[0][0].recipe
     by_method: dict[str, list[dict[str, float]]] = {}
     for task, said in measured:
         by_method.setdefault(task.method, []).append(said)
-    teacher = next((name for name in by_method if recipe.methods[name].view == "high"), None)
-    of_teacher = [said["clean"] for said in by_method[teacher]] if teacher else []
     rows = []
     for method, mine in by_method.items():
         clean = [said["clean"] for said in mine]
-        against = float(np.mean(of_teacher or clean))
+        against, reached = teacher or (method, float(np.mean(clean)))
         worse = [[v for key, v in said.items() if key != "clean"] for said in mine]
         rows.append(
             {
@@ -226,8 +239,8 @@ def _rows(
                 "view": recipe.methods[method].view,
                 "runs": len(mine),
                 "clean": asdict(over_runs(clean)),
-                "relative_to": teacher or method,
-                "kept": asdict(over_runs([100 * float(np.mean(w)) / against for w in worse])),
+                "relative_to": against,
+                "kept": asdict(over_runs([100 * float(np.mean(w)) / reached for w in worse])),
                 "curves": {
                     name: [
                         asdict(over_runs([said[f"{name} {severity}"] for said in mine]))

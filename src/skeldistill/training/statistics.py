@@ -9,16 +9,20 @@ from scipy import stats
 
 from skeldistill.training.distinct import Distinct
 
-Rights = Sequence[Float64[np.ndarray, "seed n"]]
-"""For each fold, whether each clip was named rightly under each seed (0 or 1)."""
+Rights = Sequence[Float64[np.ndarray, "_ _"]]
+"""For each fold ``(seeds, n)`` of its own: whether each clip was named rightly (0 or 1)."""
 
 Ids = Sequence[Sequence[str]]
 """For each fold, the ids of its clips. A clip of several folds is one clip, asked about often."""
 
 
+NO_GAP = 0.005
+"""Half a point: dividing by less says nothing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A mean with its 95 % interval; low and high are None where one run allows none."""
+    """A mean with its 95 % interval; low and high are None where nothing allows one."""
 
     mean: float
     low: float | None
@@ -159,7 +163,7 @@ def cohens_h(share: float, against: float) -> float:
 def gap_closed(
     method: Rights,
     low: Rights,
-    teacher: float,
+    teacher: Rights,
     *,
     ids: Ids | None = None,
     draws: int = 1000,
@@ -167,21 +171,25 @@ def gap_closed(
 ) -> Interval | None:
     """The share of the gap between the plain student and the teacher that a method closes.
 
-    1 when all of the gap is closed, 0 when none is; None when there is no gap to close. `method`
-    and `low` (the plain student on the low view) were run on the same clips; `teacher` is the
-    teacher's mean accuracy on the high view, 0 to 1; `ids` are as for `compare`.
+    All three were asked about the same clips under the same seeds: `low` is the plain student, the
+    teacher saw their high view. `ids` are as for `compare`.
+
+    Returns:
+        1 when all of the gap is closed, 0 when none is; None when there is no gap to close. The
+        interval is a bootstrap of all three together; it has no ends where more than one draw in
+        forty has no gap, since then the gap itself may be chance.
     """
-    gap = teacher - _mean(low)
-    if gap <= 0.005:  # half a point: dividing by less says nothing
+    gap = _mean(teacher) - _mean(low)
+    if gap <= NO_GAP:
         return None
     rng = np.random.default_rng(seed)
     distinct = Distinct.of(method, ids)
-    shares = []
-    for _ in range(draws):
-        a, b = _resampled((method, low), distinct, rng)
-        shares.append((a - b) / gap)
-    below, above = np.percentile(shares, [2.5, 97.5])
-    mean = (_mean(method) - _mean(low)) / gap
+    drawn = np.array([_resampled((method, low, teacher), distinct, rng) for _ in range(draws)])
+    gained, gaps = drawn[:, 0] - drawn[:, 1], drawn[:, 2] - drawn[:, 1]
+    mean, some = (_mean(method) - _mean(low)) / gap, gaps > NO_GAP
+    if some.mean() < 0.975:
+        return Interval(mean=mean, low=None, high=None)
+    below, above = np.percentile(gained[some] / gaps[some], [2.5, 97.5])
     return Interval(mean=mean, low=float(below), high=float(above))
 
 
