@@ -678,6 +678,16 @@ def test_a_window_is_what_was_seen_in_the_last_seconds():
     assert told[0][1] == 1.0
 
 
+def test_a_camera_slower_than_a_window_is_answered_all_the_same():
+    asked = Windowed(sides(frames=8), 0.1, converting=False)
+    pose = Pose(joints=acting([2.0]).joints[0, 0], scores=acting([2.0]).scores[0, 0])
+    shares = [
+        asked.push(Moment(number=t, time=1.5 * t, people={0: pose}), PENN13, None)[0][1]
+        for t in range(3)
+    ]
+    assert shares == [pytest.approx(0, abs=1e-4), 1.0, 1.0]
+
+
 def test_several_persons_are_told_of(fresh):
     path = f"/api/live/{fresh.post('/api/live', json={'layout': 'penn13'}).json()['live']}"
     spread = np.linspace(0, 1, 13)
