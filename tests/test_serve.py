@@ -708,6 +708,33 @@ def test_two_persons_are_seen_together_by_a_network_for_two():
     assert len(nobody.joints) == 0
 
 
+@pytest.mark.parametrize("path", ["/api/recognise", "/api/video", "/api/live/KEY"])
+def test_who_goes_away_while_sending_leaves_nothing(fresh, path):
+    key = fresh.post("/api/live", json={"layout": "penn13"}).json()["live"]
+    sent_then_gone = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    answers: list[Any] = []
+
+    async def receive() -> Any:
+        return sent_then_gone.pop(0)
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path.replace("KEY", key),
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1")],
+    }
+    asyncio.run(fresh.app(scope, receive, send))  # no exception: nothing that a log would show
+    assert answers[0]["status"] == 499
+    assert list(fresh.app.state.folder.iterdir()) == []
+
+
 # ---------------------------------------------------------------- the command line
 
 
