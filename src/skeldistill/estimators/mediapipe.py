@@ -167,7 +167,8 @@ class Landmarking:
     def close(self) -> None:
         """Let MediaPipe's threads end; without it they complain when the program ends."""
         if self._landmarker is not None:
-            self._landmarker.close()
+            with _silence():
+                self._landmarker.close()
             self._landmarker = None
 
 
