@@ -149,7 +149,8 @@ TABLE: tuple[Weights, ...] = (
     ),
 )
 """What there is: the addresses are its publishers'. They state no checksums; those here are what
-at least two other projects found and pinned, independently. The others are yours to confirm."""
+at least two other public projects pin (we could not fetch the files ourselves). Where there are
+not two, it is yours to confirm."""
 
 
 def read_table(file: Path) -> tuple[Weights, ...]:
