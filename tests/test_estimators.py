@@ -217,7 +217,7 @@ def test_replay_in_space_is_refused(tmp_path):
         Replay(store=str(store.path)).open()
 
 
-def test_mediapipe_finds_who_claps(real_data):
+def test_mediapipe_finds_who_claps(real_data, capfd):
     pytest.importorskip("mediapipe")
     pytest.importorskip("av")
     model, video = real_data(MODEL), next(real_data("videos").glob("clap__*"))
@@ -237,6 +237,7 @@ def test_mediapipe_finds_who_claps(real_data):
     about = MediaPipe(model=str(model)).about()
     assert "task" not in json.dumps(about)
     assert len(about["model"]) == 64
+    assert capfd.readouterr().err == ""  # its own parts write dozens of lines
 
 
 def test_a_model_that_is_none_is_one_line(tmp_path):

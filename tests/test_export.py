@@ -184,6 +184,14 @@ SAMPLINGS = [
 ]
 
 
+@pytest.mark.parametrize("whose", ["exported", "stepping"])
+def test_the_example_asks_for_a_clip_in_one_line(whose, request, monkeypatch):
+    folder = request.getfixturevalue(whose)[0]
+    monkeypatch.setattr(sys, "argv", ["example.py"])
+    with pytest.raises(SystemExit, match=r"^name a clip: python example\.py CLIP"):
+        runpy.run_path(str(folder / "example.py"))
+
+
 def said_by_example(folder, recogniser, path, monkeypatch, capsys):
     script = export_example.onnx_example(recogniser)
     export_folder.write_folder(folder, recogniser, None, script)

@@ -234,6 +234,79 @@ def test_pictures_are_prepared_as_the_networks_were_trained(tmp_path):
     assert shown[0].shape == (1, 3, 32, 24)
 
 
+def brightest(path: Path, size: tuple[int, int]) -> estimators.rtmpose.Network:
+    """A pose network whose joints all say where the brightest column and row of its input are."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kinds = onnx.helper, onnx.TensorProto
+    nodes, constants, told = [], [onnx.numpy_helper.from_array(np.array([1]), "one")], []
+    for name, length, others in (("x", size[1], [1, 2]), ("y", size[0], [1, 3])):
+        # pixel i is bin 2 i, as RTMPose learns it
+        spread = np.kron(np.eye(length, dtype=np.float32), np.float32([[1, 0]]))
+        constants.append(onnx.numpy_helper.from_array(spread, f"{name}_bins"))
+        nodes += [
+            helper.make_node("ReduceMax", ["picture"], [f"{name}_max"], axes=others, keepdims=0),
+            helper.make_node("MatMul", [f"{name}_max", f"{name}_bins"], [f"{name}_flat"]),
+            helper.make_node("Unsqueeze", [f"{name}_flat", "one"], [name]),
+        ]
+        told.append(helper.make_tensor_value_info(name, kinds.FLOAT, ["n", 1, 2 * length]))
+    picture = helper.make_tensor_value_info("picture", kinds.FLOAT, ["n", 3, *size])
+    graph = helper.make_graph(nodes, "brightest", [picture], told, initializer=constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, str(path))
+    return estimators.rtmpose.Network(path, "pose network", 1)
+
+
+def test_a_crop_and_its_joints_go_together_at_every_size(tmp_path):
+    network = brightest(tmp_path / "brightest.onnx", (64, 48))
+    picture = np.zeros((90, 120, 3), np.uint8)
+    picture[37, 61] = 255
+    for half in (4, 8, 12, 20, 30):  # half a box, from five times larger to as large as it gets
+        box = np.array([[61.0 - half, 37 - half, 61 + half, 37 + half]])
+        found = simcc.locate(network, picture, box)[0, 0]
+        step = 2 * half * 1.25 / 48
+        np.testing.assert_allclose(found[:2], (61, 37), atol=max(0.02, 0.51 * step * (step > 1)))
+
+
+def test_crops_are_those_of_the_training(tmp_path):
+    # mmpose warps: pixel (i, j) of the input lies at corner + (i, j) * step of the picture
+    network = brightest(tmp_path / "brightest.onnx", (64, 48))
+    ramp = np.add.outer(2 * np.arange(100), np.arange(100)).astype(np.uint8)[..., None]
+    shown: list[np.ndarray] = []
+
+    class Watching(estimators.rtmpose.Network):
+        def __init__(self) -> None:
+            self.name, self.size = network.name, network.size
+
+        def __call__(self, pictures: np.ndarray) -> list[np.ndarray]:
+            shown.append(pictures)
+            return network(pictures)
+
+    simcc.locate(Watching(), ramp[:80, :80].repeat(3, axis=2), np.array([[30.0, 24, 48, 48]]))
+    step = 24 * 1.25 / 64  # 18 x 24 has the input's proportions
+    rows, columns = 36 - 15 + step * np.arange(64), 39 - 11.25 + step * np.arange(48)
+    expected = (np.add.outer(2 * rows, columns) - 123.675) / 58.395
+    np.testing.assert_allclose(shown[0][0, 0], expected, atol=1e-4)
+
+
+def test_a_tier_names_both_files(tmp_path):
+    boxes = {"dets": np.array([[[10, 10, 26, 34, 0.5]]])}
+    good = rtmpose(tmp_path, boxes)
+    for option, what in (("detector", "detector"), ("pose", "pose")):
+        path = Path(str(getattr(good, option)))
+        path.rename(tmp_path / f"rtmpose-balanced-{what}.onnx")
+    tier = estimators.parse(f"rtmpose:tier=balanced,folder={tmp_path}")
+    assert look(tier).joints.shape == (1, 17, 2)
+    files = {"detector": tier.detector, "pose": tier.pose}
+    assert tier.about() == RTMPose(**files).about()
+    feet = RTMPose(tier="balanced", joints="halpe26")
+    assert feet.pose == str(Path("weights/rtmpose-balanced-pose-halpe26.onnx"))
+    with pytest.raises(FileNotFoundError, match="fetch-weights"):
+        feet.open()
+    with pytest.raises(ValueError, match="did you mean 'balanced'"):
+        RTMPose(tier="balancd")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -678,6 +678,16 @@ def test_a_window_is_what_was_seen_in_the_last_seconds():
     assert told[0][1] == 1.0
 
 
+def test_a_camera_slower_than_a_window_is_answered_all_the_same():
+    asked = Windowed(sides(frames=8), 0.1, converting=False)
+    pose = Pose(joints=acting([2.0]).joints[0, 0], scores=acting([2.0]).scores[0, 0])
+    shares = [
+        asked.push(Moment(number=t, time=1.5 * t, people={0: pose}), PENN13, None)[0][1]
+        for t in range(3)
+    ]
+    assert shares == [pytest.approx(0, abs=1e-4), 1.0, 1.0]
+
+
 def test_several_persons_are_told_of(fresh):
     path = f"/api/live/{fresh.post('/api/live', json={'layout': 'penn13'}).json()['live']}"
     spread = np.linspace(0, 1, 13)
@@ -696,6 +706,33 @@ def test_two_persons_are_seen_together_by_a_network_for_two():
     assert list(told) == [None]
     nobody = tracking.nobody(PENN13)
     assert len(nobody.joints) == 0
+
+
+@pytest.mark.parametrize("path", ["/api/recognise", "/api/video", "/api/live/KEY"])
+def test_who_goes_away_while_sending_leaves_nothing(fresh, path):
+    key = fresh.post("/api/live", json={"layout": "penn13"}).json()["live"]
+    sent_then_gone = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    answers: list[Any] = []
+
+    async def receive() -> Any:
+        return sent_then_gone.pop(0)
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path.replace("KEY", key),
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1")],
+    }
+    asyncio.run(fresh.app(scope, receive, send))  # no exception: nothing that a log would show
+    assert answers[0]["status"] == 499
+    assert list(fresh.app.state.folder.iterdir()) == []
 
 
 # ---------------------------------------------------------------- the command line

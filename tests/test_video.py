@@ -1,6 +1,9 @@
 """Frames of videos: as they were written, upright, with their times; and files that are none."""
 
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +133,27 @@ def test_a_header_that_claims_too_much_is_refused(tmp_path, monkeypatch):
 def test_a_stream_that_nobody_sends_is_one_line():
     with pytest.raises((ValueError, OSError), match=r"rtsp://127\.0\.0\.1:9/x"):
         open_video("rtsp://127.0.0.1:9/x")
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *words):
+        pass
+
+
+def test_a_stream_is_read_by_its_address(tmp_path):
+    path = write_video(tmp_path / "a.mp4", painted(5))
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path)) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            with open_video(f"http://me:secret@127.0.0.1:{server.server_port}/a.mp4") as opened:
+                assert (opened.live, opened.duration) == (True, None)
+                assert "secret" not in opened.name
+                shown = [frame.image for frame in opened.frames()]
+        finally:
+            server.shutdown()
+            thread.join()
+    np.testing.assert_array_equal(shown, [frame.image for frame in frames(path)])
 
 
 def test_without_pyav_it_says_what_to_install(tmp_path, monkeypatch):

@@ -58,25 +58,53 @@ def test_what_has_another_checksum_is_not_kept(server, tmp_path):
     assert not list((tmp_path / "to").iterdir())
 
 
-def test_an_archive_gives_its_one_network(tmp_path):
-    for count in (1, 2):
-        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-            for number in range(count):
-                archive.writestr(f"../../{number}/end2end.onnx", DATA)
-            archive.writestr("readme.txt", "")
-        data = (tmp_path / "a.zip").read_bytes()
-        wanted = Weights(
-            name="w",
-            file="w.onnx",
-            sha256=hashlib.sha256(data).hexdigest(),
-            addresses=((tmp_path / "a.zip").as_uri(),),
-        )
-        if count == 1:
-            assert fetch(wanted, tmp_path / "to").read_bytes() == DATA
-        else:
-            with pytest.raises(ValueError, match="holds 2 ONNX files"):
-                fetch(wanted, tmp_path / "to")
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.zip", "to"]
+def archive_of(path, *members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in (*members, "readme.txt"):
+            archive.writestr(member, DATA)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("of", ["archive", "network"])
+def test_an_archive_gives_its_one_network(tmp_path, of):
+    sums = {"archive": archive_of(tmp_path / "a.zip", "../../end2end.onnx"), "network": SUM}
+    addresses = ((tmp_path / "a.zip").as_uri(),)
+    wanted = Weights(name="w", file="w.onnx", sha256=sums[of], addresses=addresses)
+    assert fetch(wanted, tmp_path / "to").read_bytes() == DATA
+    assert sorted(one.name for one in tmp_path.rglob("*")) == ["a.zip", "to", "w.onnx"]
+    if of == "network":  # it is known by its own checksum, so it is not fetched again
+        (tmp_path / "a.zip").unlink()
+        assert fetch(wanted, tmp_path / "to") == tmp_path / "to" / "w.onnx"
+
+
+def test_an_archive_of_several_networks_is_refused(tmp_path):
+    sha256 = archive_of(tmp_path / "a.zip", "a.onnx", "b.onnx")
+    addresses = ((tmp_path / "a.zip").as_uri(),)
+    wanted = Weights(name="w", file="w.onnx", sha256=sha256, addresses=addresses)
+    with pytest.raises(ValueError, match="holds 2 ONNX files"):
+        fetch(wanted, tmp_path / "to")
+    assert not list((tmp_path / "to").iterdir())
+
+
+def test_a_damaged_archive_is_one_line(tmp_path):
+    archive_of(tmp_path / "a.zip", "a.onnx")
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # says that it is encrypted
+    (tmp_path / "a.zip").write_bytes(content)
+    addresses = ((tmp_path / "a.zip").as_uri(),)
+    wanted = Weights(name="w", file="w.onnx", sha256=SUM, addresses=addresses)
+    with pytest.raises(ValueError, match="could not be fetched") as refused:
+        fetch(wanted, tmp_path / "to")
+    assert "\n" not in str(refused.value)
+
+
+def test_what_nobody_vouches_for_is_told_and_not_kept(server, tmp_path):
+    wanted = Weights(name="w", file="w.onnx", addresses=(f"{server}/no", f"{server}/good"))
+    with pytest.raises(ValueError, match=f"good gives {SUM}; if you trust that"):
+        fetch(wanted, tmp_path / "to")
+    assert not list((tmp_path / "to").iterdir())
+    confirmed = dataclasses.replace(wanted, sha256=SUM)
+    assert fetch(confirmed, tmp_path / "to").read_bytes() == DATA
 
 
 def test_what_is_too_large_is_not_fetched_to_the_end(tmp_path, monkeypatch):
@@ -103,18 +131,26 @@ def test_tables_of_weights_are_checked(tmp_path, entry, message):
         weights_module.read_table(tmp_path / "table.json")
 
 
-def test_nothing_is_fetched_without_address_and_checksum(tmp_path):
-    assert len({one.name for one in weights_module.TABLE}) == len(weights_module.TABLE)
-    for one in weights_module.TABLE:
-        if not one.addresses:
-            with pytest.raises(ValueError, match="lacks an address here: give --address"):
-                fetch(one, tmp_path)
+def test_the_table_names_every_file_once_over_https():
+    table = weights_module.TABLE
+    assert len({one.name for one in table}) == len({one.file for one in table}) == len(table)
+    for one in table:
+        assert all(address.startswith("https://") for address in one.addresses)
+        assert len(one.addresses) == (2 if one.name.startswith("rtmpose") else 1)
+    known = [one.sha256 for one in table if one.sha256]
+    assert len(set(known)) == len(known) == 10
+
+
+def test_nothing_is_fetched_without_an_address(tmp_path):
+    with pytest.raises(ValueError, match="lacks an address here: give --address"):
+        fetch(Weights(name="w", file="w", sha256=SUM), tmp_path)
 
 
 def test_weights_are_listed_and_fetched(skeldistill, tmp_path):
     code, out, _ = skeldistill("fetch-weights")
     assert code == 0
     assert "rtmpose-lightweight" in out
+    assert "yours to confirm" in out
     code, _, err = skeldistill("fetch-weights", "rtmpose-lightweight-pos")
     assert code == 1
     assert "did you mean 'rtmpose-lightweight-pose'" in err
@@ -126,4 +162,13 @@ def test_weights_are_listed_and_fetched(skeldistill, tmp_path):
     assert (code, out) == (0, "there/pose_landmarker_full.task\n"), err
     code, _, err = skeldistill("fetch-weights", "mediapipe-lite", *address)
     assert code == 1
-    assert "lacks a checksum here" in err
+    assert f"its checksum is {SUM}, not 59929e1d" in err
+    code, _, err = skeldistill("fetch-weights", "mediapipe-lite", "mediapipe-full", *address)
+    assert code == 1
+    assert "are of one file" in err
+    entries = [{"name": n, "file": n, "sha256": SUM, "addresses": [address[1]]} for n in "ab"]
+    (tmp_path / "table.json").write_text(json.dumps(entries), encoding="utf-8")
+    code, out, err = skeldistill(
+        "fetch-weights", "a", "b", "--table", tmp_path / "table.json", "--to", "there"
+    )
+    assert (code, out, err) == (0, "there/a\nthere/b\n", "")

@@ -1,12 +1,13 @@
 """Commands that make stores of videos: extract, fetch-weights."""
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 FOLDERS = "folders"
@@ -90,54 +91,72 @@ def extract(
 
 
 def fetch_weights(
-    name: Annotated[str | None, typer.Argument(help="Which; without it, what there is.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Which; without one, what there is.", metavar="[NAME]..."),
+    ] = None,
     to: Annotated[Path, typer.Option(help="The folder to put them in.")] = Path("weights"),
     address: Annotated[
-        list[str] | None, typer.Option(help="Where they are; several are tried in order.")
+        list[str] | None, typer.Option(help="Where it is; several are tried in order.")
     ] = None,
-    sha256: Annotated[str | None, typer.Option(help="What their checksum must be.")] = None,
+    sha256: Annotated[
+        str | None, typer.Option(help="What the checksum of the file, or of its archive, must be.")
+    ] = None,
     table: Annotated[
         Path | None, typer.Option(help="A table of your own (JSON) instead of the built-in one.")
     ] = None,
 ) -> None:
-    """Fetch weights of a pose estimator, with their checksum, or list what there is.
+    """Fetch weights of pose estimators, checked by their checksums, or list what there is.
 
-    Nothing else ever downloads anything.
+    Nothing else ever downloads anything. Where no checksum is known yet, that of what came is
+    told and nothing is kept: with --sha256 you say that you trust it.
 
-    Example: `skeldistill fetch-weights rtmpose-lightweight-pose --address https://host/pose.zip
-    --sha256 0123...`
+    Example: `skeldistill fetch-weights rtmpose-lightweight-detector rtmpose-lightweight-pose`
+
+    Then: `--estimator rtmpose:tier=lightweight`, or `--estimator
+    mediapipe:model=weights/pose_landmarker_lite.task`
     """
     from dataclasses import replace
 
     from skeldistill.deploy import weights
 
     known = weights.TABLE if table is None else weights.read_table(table)
-    if name is None:
+    if not names:
         _list(known)
         return
-    wanted = weights.find(name, known)
-    wanted = replace(
-        wanted,
-        addresses=tuple(address or wanted.addresses),
-        sha256=sha256.lower() if sha256 else wanted.sha256,
-    )
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(wanted.file, total=None)
-        path = weights.fetch(
-            wanted, to, tell=lambda count, total: bar.update(task, completed=count, total=total)
+    if len(names) > 1 and (address or sha256):
+        raise ValueError(f"--address and --sha256 are of one file; fetch these {len(names)} apart")
+    wanted = [
+        replace(
+            one,
+            addresses=tuple(address or one.addresses),
+            sha256=sha256.lower() if sha256 else one.sha256,
         )
-    typer.echo(str(path))
+        for one in (weights.find(name, known) for name in names)
+    ]
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        for one in wanted:
+            task = bar.add_task(one.file, total=None)
+            tell = partial(_tell, bar, task)
+            typer.echo(str(weights.fetch(one, to, tell=tell)))
+
+
+def _tell(bar: Progress, task: TaskID, count: int, total: int | None) -> None:
+    bar.update(task, completed=count, total=total)
 
 
 def _list(known: tuple) -> None:
     shown = Table()
     shown.add_column("weights", no_wrap=True)
     shown.add_column("what it is")
-    shown.add_column("address and checksum")
+    shown.add_column("checksum")
     for one in known:
-        there = "known" if one.addresses and one.sha256 else "give --address and --sha256"
-        shown.add_row(one.name, one.about, there)
+        there = f"{one.sha256[:12]}..." if one.sha256 else "yours to confirm"
+        shown.add_row(one.name, one.about, there if one.addresses else "give --address")
     Console().print(shown)
 
 

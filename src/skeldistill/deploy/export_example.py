@@ -27,12 +27,14 @@ import numpy as np
 import {library}
 
 HERE = Path(__file__).parent
+if not sys.argv[1:]:
+    sys.exit("name a clip: python example.py CLIP{arguments}")
+file = Path(sys.argv[1])
 layout, labels, told = (
     json.loads((HERE / f"{{name}}.json").read_text(encoding="utf-8"))
     for name in ("layout", "labels", "preprocessing")
 )
 how = told["sampling"]
-file = Path(sys.argv[1])
 clip = np.load(file) if file.suffix == ".npz" else json.loads(file.read_text(encoding="utf-8"))
 joints = np.asarray(clip["joints"], np.float64)
 everybody = np.broadcast_to(joints.any(axis=(2, 3))[..., None], joints.shape[:3])

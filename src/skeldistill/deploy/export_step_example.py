@@ -22,7 +22,8 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-HERE, file = Path(__file__).parent, Path(sys.argv[1])
+HERE = Path(__file__).parent
+file = Path(sys.argv[1] if sys.argv[1:] else sys.exit("name a clip: python example.py CLIP"))
 step, layout, labels, how = (
     json.loads((HERE / f"{{name}}.json").read_text(encoding="utf-8"))
     for name in ("step", "layout", "labels", "preprocessing")

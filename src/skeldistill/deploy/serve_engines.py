@@ -33,7 +33,9 @@ class Windowed:
     def push(self, moment: Moment, layout: Layout, size: tuple[int, int] | None) -> Told:
         """The newest frame; what is seen in the last seconds."""
         self._moments.append(moment)
-        while moment.time - self._moments[0].time > self._seconds:
+        # the frame at its beginning stays, so that the frames of a slow camera fill a window too
+        # (times are sums of fractions: what is due now must not seem a hair too young)
+        while len(self._moments) > 1 and self._age(self._moments[1], moment) >= self._seconds:
             self._moments.popleft()
         together = self._recogniser.sampling.persons > 1
         clips: dict[int | None, Clip] = {}
@@ -43,7 +45,7 @@ class Windowed:
             first = next(i for i, one in enumerate(past) if one.people)
             people = surest(past, MOST_PEOPLE) if who is None else [who]
             clips[who] = clip_of(past[first:], people, "live", layout, size)
-            shares[who] = min(1.0, (moment.time - past[first].time) / (0.9 * self._seconds))
+            shares[who] = min(1.0, self._age(past[first], moment) / (0.9 * self._seconds))
         if not clips:
             return {}
         logits = self._recogniser.logits(list(clips.values()), converting=self._converting)
@@ -51,6 +53,9 @@ class Windowed:
             who: (self._recogniser.named(row).probabilities, shares[who])
             for who, row in zip(clips, logits, strict=True)
         }
+
+    def _age(self, past: Moment, now: Moment) -> float:
+        return now.time - past.time + 1e-6
 
 
 class Streamed:

@@ -58,6 +58,7 @@ def add_refusals(app: Any, serving: Serving) -> None:
     from fastapi import Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
+    from starlette.requests import ClientDisconnect
 
     async def refused(request: Request, error: Any) -> JSONResponse:
         return JSONResponse({"detail": " ".join(str(error).split())}, status_code=error.status)
@@ -67,7 +68,12 @@ def add_refusals(app: Any, serving: Serving) -> None:
         place = ".".join(map(str, first["loc"][1:]))
         return JSONResponse({"detail": f"{place}: {first['msg']}"}, status_code=422)
 
+    async def gone(request: Request, error: Any) -> JSONResponse:
+        # nobody hears it; without an answer it would be told as a failure of the server
+        return JSONResponse({"detail": "whoever sent this went away"}, status_code=499)
+
     app.add_exception_handler(Refused, refused)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(RequestValidationError, unfit)
 
 

@@ -1,7 +1,10 @@
 """MediaPipe: Google's pose landmarker (BlazePose), from a local `.task` file."""
 
 import math
+import os
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
@@ -108,7 +111,8 @@ class Landmarking:
             min_tracking_confidence=least,
         )
         try:
-            self._landmarker = self._vision.PoseLandmarker.create_from_options(options)
+            with _silence():
+                self._landmarker = self._vision.PoseLandmarker.create_from_options(options)
         except (RuntimeError, ValueError) as error:
             why = " ".join(str(error).split())[:200]
             raise ValueError(f"mediapipe cannot load {self._options.model} ({why})") from error
@@ -120,7 +124,12 @@ class Landmarking:
 
     def __call__(self, image: UInt8[np.ndarray, "h w 3"], time: float) -> People:
         """The landmarks of everybody, in pixels of the image."""
+        with nullcontext() if self._used else _silence():
+            found = self._look(image, time)
         self._used = True
+        return found
+
+    def _look(self, image: UInt8[np.ndarray, "h w 3"], time: float) -> People:
         small = images.shrunk(image, self._options.short_side)
         # back through each axis's own factor, since sides are rounded to whole pixels
         factor = np.array(image.shape[1::-1]) / np.array(small.shape[1::-1])
@@ -158,5 +167,23 @@ class Landmarking:
     def close(self) -> None:
         """Let MediaPipe's threads end; without it they complain when the program ends."""
         if self._landmarker is not None:
-            self._landmarker.close()
+            with _silence():
+                self._landmarker.close()
             self._landmarker = None
+
+
+_MUTED = threading.Lock()
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Dozens of lines that MediaPipe's own parts write about themselves, past Python's streams."""
+    with _MUTED:  # two who point the same stream elsewhere would not bring it back
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)

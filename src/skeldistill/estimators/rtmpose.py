@@ -20,8 +20,10 @@ from skeldistill.extras import require
 from skeldistill.layouts import COCO17, HALPE26, Layout
 from skeldistill.readers import tracking
 from skeldistill.readers.tracking import People
+from skeldistill.shelf import pick
 
 LAYOUTS = (COCO17, HALPE26)
+TIERS = ("lightweight", "balanced", "performance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,9 @@ class RTMPose:
     performance is the recommended pair of qualities. Sizes are read from the files.
 
     Args:
+        tier: "lightweight", "balanced" or "performance": takes both files from `folder`, as
+            ``skeldistill fetch-weights`` calls them; each may be given besides.
+        folder: where the files of the tier are.
         detector: YOLOX as ONNX, with or without non-maximum suppression in it.
         pose: RTMPose as ONNX, with its two SimCC outputs.
         joints: "coco17", or "halpe26" for the models of body with feet.
@@ -44,6 +49,8 @@ class RTMPose:
         ValueError: an option is out of range.
     """
 
+    tier: str | None = None
+    folder: str = "weights"
     detector: str | None = None
     pose: str | None = None
     joints: str = "coco17"
@@ -54,12 +61,21 @@ class RTMPose:
     def __post_init__(self) -> None:
         if layouts.find(self.joints) not in LAYOUTS:
             raise ValueError(f"rtmpose: joints {self.joints!r} must be coco17 or halpe26")
+        if self.tier is not None:
+            self._take_from_tier(pick("tier", {one: one for one in TIERS}, self.tier))
         if self.people < 1:
             raise ValueError(f"rtmpose: people must be at least 1, got {self.people}")
         if not 0 <= self.confidence <= 1:
             raise ValueError(f"rtmpose: confidence must be 0 to 1, got {self.confidence}")
         if self.threads < 0:
             raise ValueError(f"rtmpose: threads must be 0 or more, got {self.threads}")
+
+    def _take_from_tier(self, tier: str) -> None:
+        feet = "-halpe26" if layouts.find(self.joints) is HALPE26 else ""
+        for option, what in (("detector", "detector"), ("pose", f"pose{feet}")):
+            if getattr(self, option) is None:
+                path = Path(self.folder) / f"rtmpose-{tier}-{what}.onnx"
+                object.__setattr__(self, option, str(path))
 
     @property
     def layout(self) -> Layout:
@@ -70,7 +86,8 @@ class RTMPose:
         """Options, the runtime's version and the checksums of both files."""
         require("onnxruntime", extra="rtmpose")
         options = {field.name: getattr(self, field.name) for field in fields(self)}
-        del options["threads"]
+        for name in ("threads", "tier", "folder"):  # the files say it, or it changes nothing
+            del options[name]
         return {
             "estimator": "RTMPose",
             "version": metadata.version("onnxruntime"),

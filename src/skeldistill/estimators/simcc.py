@@ -23,7 +23,10 @@ def locate(
     """
     wide = np.stack([_widened(box, network.size) for box in boxes])
     height, width = network.size
-    crops = np.stack([images.crop(image, box, height, width, outside=0.0) for box in wide])
+    # RTMPose was trained on crops whose first pixel lies on the box's corner, not half a pixel in
+    step = (wide[:, 2:] - wide[:, :2]) / (width, height)
+    shown = wide + np.tile((1 - step) / 2, 2)
+    crops = np.stack([images.crop(image, box, height, width, outside=0.0) for box in shown])
     outputs = network(np.ascontiguousarray(((crops - MEAN) / SPREAD).transpose(0, 3, 1, 2)))
     if len(outputs) != 2 or any(one.ndim != 3 for one in outputs):
         raise ValueError(
@@ -31,7 +34,7 @@ def locate(
             f"{[one.shape for one in outputs]}"
         )
     columns, rows = outputs
-    # bins are finer than pixels (RTMPose: two in each), evenly over the input
+    # bins are finer than pixels (RTMPose: two in each), evenly over the input from its first pixel
     share = np.stack(
         [columns.argmax(axis=2) / columns.shape[2], rows.argmax(axis=2) / rows.shape[2]], axis=2
     )
