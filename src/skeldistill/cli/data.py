@@ -132,7 +132,8 @@ def show(
 
     worse = _degradations(degradation, severity, options)
     write(Store.open(store), Store.open(pair) if pair else None, clips, out, worse, seed)
-    typer.echo(f"page: {out.resolve().as_uri()}")
+    kind = "page" if out.suffix == ".html" else "picture"
+    typer.echo(f"{kind}: {out.resolve().as_uri()}")
 
 
 def _told(name: str, findings: "Sequence[Finding]", clips: int) -> int:

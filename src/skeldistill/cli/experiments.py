@@ -25,7 +25,9 @@ Restart = Annotated[
         "--restart/--resume", help="Begin anew, or go on with what is there (the default)."
     ),
 ]
-OneSeed = Annotated[int | None, typer.Option("--seed", help="The seed (default: the first).")]
+OneSeed = Annotated[
+    int | None, typer.Option("--seed", help="The seed (default: the first).", min=0)
+]
 OneFold = Annotated[int, typer.Option("--fold", help="The fold, counted from 0.", min=0)]
 
 
@@ -35,7 +37,7 @@ def run(
     changes: Changes = None,
     jobs: Annotated[int, typer.Option(help="Trainings at once.", min=1)] = 1,
     methods: Annotated[
-        str | None, typer.Option(help="Only these methods (with their teachers), comma-separated.")
+        str | None, typer.Option(help="Only these methods (and those they need), comma-separated.")
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Only these seeds, comma-separated.")] = None,
     restart: Restart = False,
@@ -230,16 +232,20 @@ def _load(
     from skeldistill.shelf import pick
 
     loaded = recipe.load(path, changes or [])
-    kept: dict = {}
     if methods:
-        for name in methods.split(","):
+        kept: dict = {}
+
+        def keep(name: str) -> None:
             method = pick("method of the recipe", loaded.methods, name)
-            if method.losses:
-                kept.setdefault(method.teacher, loaded.methods[method.teacher])
-            kept[name] = method
+            for needed in loaded.needs(name):
+                keep(needed)
+            kept.setdefault(name, method)
+
+        for name in methods.split(","):
+            keep(name.strip())
         loaded = loaded.model_copy(update={"methods": kept})
     if seeds:
-        if not all(seed.isdigit() for seed in seeds.split(",")):
+        if not all(seed.strip().isdecimal() for seed in seeds.split(",")):
             raise ValueError(f"--seeds {seeds}: write whole numbers, such as 0,1,2")
         loaded = loaded.model_copy(update={"seeds": tuple(map(int, seeds.split(",")))})
     return loaded

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from skeldistill.recipe.ready_made import DEFAULT_METHODS, FAMILIES, METHODS, find
 from skeldistill.recipe.sections import Data, Method, Part, Sampling, Section, Training
@@ -25,8 +25,10 @@ class Recipe(Section):
     training: Training = Training()
     teacher: Part = Part(name=NETWORK)
     student: Part = Part(name=NETWORK)
-    methods: dict[str, Method] = Field(description="by name; a list takes the ready-made ones")
-    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    methods: dict[str, Method] = Field(
+        min_length=1, description="by name; a list takes the ready-made ones"
+    )
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(0, 1, 2), min_length=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -36,22 +38,19 @@ class Recipe(Section):
         resolved = dict(data)
         family = FAMILIES.get(resolved.get("family", "strong"), {})
         for section, defaults in family.items():
-            resolved[section] = {**defaults, **(resolved.get(section) or {})}
+            given = resolved.get(section) or {}
+            if isinstance(given, Mapping):  # anything else is refused as what it is
+                resolved[section] = {**defaults, **given}
         for side in ("teacher", "student"):
             if isinstance(resolved.get(side), Mapping):  # options alone are the default's
                 resolved[side] = {"name": NETWORK, **resolved[side]}
-        methods = resolved.get("methods", DEFAULT_METHODS)
-        if isinstance(methods, Mapping):
-            methods = {
-                name: METHODS.get(name, {}) | dict(body or {}) for name, body in methods.items()
-            }
-        else:
-            methods = {name: find(name) for name in methods}
-        resolved["methods"] = methods
+        resolved["methods"] = _methods(resolved.get("methods", DEFAULT_METHODS))
         return resolved
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
+        if not self.name.strip(". ") or set(self.name) & set("/\\"):
+            raise ValueError(f"name {self.name!r} is to name a folder: take letters, no slashes")
         for name, method in self.methods.items():
             if method.losses and method.teacher not in self.methods:
                 raise ValueError(
@@ -91,3 +90,17 @@ class Recipe(Section):
     def to_yaml(self) -> str:
         """The resolved recipe: nothing left out, and a valid recipe itself."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _methods(given: Any) -> Any:
+    """Methods by name with all that they are; what is no list or mapping stays, to be refused."""
+    if isinstance(given, Mapping):
+        return {
+            name: METHODS.get(name, {}) | dict(body or {})
+            if isinstance(body or {}, Mapping)
+            else body
+            for name, body in given.items()
+        }
+    if isinstance(given, list | tuple):
+        return {str(name): find(str(name)) for name in given}
+    return given

@@ -35,13 +35,14 @@ def check(task: Task) -> None:
     views = open_views(recipe.data, task.root / "views", quiet=True)
     examples, _ = _examples(task, method, *views)
     with torch.device("meta"):
-        student = make_network(recipe, method, examples.student)
+        classes = number_of_classes(*views)
+        student = make_network(recipe, method, examples.student, classes)
         _try(student, examples.student)
         _task_loss(recipe.training_of(task.method), student)
         if method.losses:
             taught_by = recipe.methods[method.teacher]
             assert examples.teacher is not None
-            teacher = make_network(recipe, taught_by, examples.teacher)
+            teacher = make_network(recipe, taught_by, examples.teacher, classes)
             _try(teacher, examples.teacher)
             _losses(method, student, teacher)
 
@@ -60,7 +61,7 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     views = open_views(recipe.data, task.root / "views", quiet=True)
     examples, tested = _examples(task, method, *views)
     torch.manual_seed(task.seed)
-    student = make_network(recipe, method, examples.student)
+    student = make_network(recipe, method, examples.student, number_of_classes(*views))
     fresh = _start_from(student, method, task) if method.start_from else ()
     teacher = None
     if method.losses:
@@ -108,11 +109,11 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     state.forget(task.folder)
 
 
-def make_network(recipe: Recipe, method: Method, side: Side) -> Network:
+def make_network(recipe: Recipe, method: Method, side: Side, classes: int) -> Network:
     """The method's network for what its side of the data looks like."""
     part = network_part(recipe, method)
     options = {
-        "classes": number_of_classes(side.store),
+        "classes": classes,
         "persons": side.sampling.persons,
         "channels": side.channels,
         **part.options,
@@ -126,9 +127,9 @@ def _try(network: Network, side: Side) -> None:
     network.check(torch.zeros(1, *shape))
 
 
-def number_of_classes(store: Store) -> int:
-    """As many as the store names, else as its labels show."""
-    return len(store.classes) or int(store.labels.max()) + 1
+def number_of_classes(*views: Store) -> int:
+    """As many as the views name or, where they name none, as their labels show."""
+    return max(len(view.classes) or int(view.labels.max()) + 1 for view in views)
 
 
 def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Examples, Examples]:
