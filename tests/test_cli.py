@@ -94,6 +94,31 @@ def test_data_in_looked_at_and_checked(skeldistill, tmp_path):
     assert (tmp_path / "clips.html").read_text(encoding="utf-8").count('class="clip"') == 3
 
 
+def test_beginning_anew_forgets_only_what_was_asked_for(
+    skeldistill, recipe_file, tmp_path, monkeypatch
+):
+    def stopped(*_, **__):
+        raise ValueError("stopped")
+
+    monkeypatch.setattr(experiment, "run_one", stopped)
+    names = ("teacher/seed0", "low/seed0", "low/seed1")
+    folders = [tmp_path / "runs/small/fold0" / name for name in names]
+    for folder in (*folders, tmp_path / "runs/small/fold_of_mine"):
+        folder.mkdir(parents=True)
+    skeldistill("train", recipe_file, "--method", "low", "--resume")
+    assert all(folder.exists() for folder in folders)
+    skeldistill("train", recipe_file, "--method", "low", "--restart")
+    assert [folder.exists() for folder in folders] == [True, False, True]
+    assert (tmp_path / "runs/small/fold_of_mine").exists()
+
+
+def test_damaged_results_are_named(skeldistill, tmp_path):
+    (tmp_path / "results.json").write_text("{", encoding="utf-8")
+    code, _, err = skeldistill("report", ".")
+    assert code == 1
+    assert "results.json is damaged" in err
+
+
 def test_what_there_is(skeldistill):
     assert "mediapipe33" in skeldistill("layouts")[1]
     assert "JointOcclusion" in skeldistill("parts")[1]

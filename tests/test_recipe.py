@@ -49,6 +49,7 @@ def test_what_the_recipe_says_goes_before_its_family():
         ({"methods": {"SKD": {"teacher": "techer"}, "teacher": None}}, "did you mean 'teacher'?"),
         ({"methods": {"low": {"training": {"epoch": 3}}}}, "did you mean 'epochs'?"),
         ({"methods": {"KL": {"teacher": "KL"}}}, "KL needs KL"),
+        ({"methods": {"KL": {"teacher": "low"}, "low": None}}, "'low', which never sees the high"),
         (
             {"methods": {"KL": {"teacher": "b"}, "b": {"start_from": "KL"}}},
             "KL needs b needs KL",

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from skeldistill.recipe import Recipe
+    from skeldistill.training.task import Task
 
 RecipeFile = Annotated[Path, typer.Argument(help="A recipe (YAML).", metavar="RECIPE")]
 Changes = Annotated[
@@ -22,7 +24,8 @@ Out = Annotated[
 Restart = Annotated[
     bool,
     typer.Option(
-        "--restart/--resume", help="Begin anew, or go on with what is there (the default)."
+        "--restart/--resume",
+        help="Begin what is asked for anew, or go on with what is there (the default).",
     ),
 ]
 OneSeed = Annotated[
@@ -55,7 +58,9 @@ def run(
     from skeldistill.training.features import FILE as FEATURES
 
     loaded = _load(recipe, changes, methods, seeds)
-    root = _root(loaded, out, restart)
+    root = _root(loaded, out)
+    if restart:
+        _begin_anew(experiment.list_tasks(loaded, root))
     console = Console(stderr=True)
     results = experiment.run(loaded, root, jobs=jobs, command=_command(), console=console)
     if not processes.first():
@@ -128,7 +133,11 @@ def report(
     from skeldistill.report import figures, maps, page, tables
     from skeldistill.training.features import FILE
 
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    path = folder / "results.json"
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); `skeldistill run` makes it anew") from error
     if features:
         _ask_networks(recipe.load(folder / "recipe.yaml"), folder, results)
     with Console(stderr=True).status("drawing"):
@@ -206,12 +215,15 @@ def _one(
     from skeldistill import processes
     from skeldistill.shelf import pick
     from skeldistill.training import experiment
+    from skeldistill.training.task import Task
 
     pick("method of the recipe", recipe.methods, method)
     if fold >= len(recipe.data.folds):
         raise ValueError(f"there is no fold {fold}; the recipe has {len(recipe.data.folds)}")
-    root = _root(recipe, out, restart)
+    root = _root(recipe, out)
     seed = recipe.seeds[0] if seed is None else seed
+    if restart:
+        _begin_anew([Task(recipe=recipe, root=root, method=method, fold=fold, seed=seed)])
     task = experiment.run_one(recipe, root, method, fold, seed, console=Console(stderr=True))
     if not processes.first():
         return
@@ -251,16 +263,18 @@ def _load(
     return loaded
 
 
-def _root(recipe: "Recipe", out: Path | None, restart: bool) -> Path:
+def _root(recipe: "Recipe", out: Path | None) -> Path:
+    return out or Path("runs") / recipe.name
+
+
+def _begin_anew(tasks: "Sequence[Task]") -> None:
+    """Forget what was asked for, and nothing else in the folder."""
     import shutil
 
     from skeldistill import processes
 
-    root = out or Path("runs") / recipe.name
-    if restart and root.exists() and processes.first():
-        for fold in root.glob("fold*"):
-            shutil.rmtree(fold)
-    return root
+    for task in tasks if processes.first() else ():
+        shutil.rmtree(task.folder, ignore_errors=True)
 
 
 def _command() -> str:

@@ -52,18 +52,28 @@ class Recipe(Section):
         if not self.name.strip(". ") or set(self.name) & set("/\\"):
             raise ValueError(f"name {self.name!r} is to name a folder: take letters, no slashes")
         for name, method in self.methods.items():
-            if method.losses and method.teacher not in self.methods:
-                raise ValueError(
-                    f"methods.{name}.teacher is {method.teacher!r}, which is no method; "
-                    f"{nearest(method.teacher, self.methods)}"
-                )
+            self._refuse_circle(name, ())
+            if method.losses:
+                self._check_teacher(name, method)
             twice = [term.name for term in method.losses]
             if len(set(twice)) != len(twice):
                 raise ValueError(f"methods.{name}.losses names a loss twice: {', '.join(twice)}")
-            self._refuse_circle(name, ())
             self.training_of(name)
             self.sampling_of(name)
         return self
+
+    def _check_teacher(self, name: str, method: Method) -> None:
+        if method.teacher not in self.methods:
+            raise ValueError(
+                f"methods.{name}.teacher is {method.teacher!r}, which is no method; "
+                f"{nearest(method.teacher, self.methods)}"
+            )
+        teacher = self.methods[method.teacher]
+        if teacher.view == "low" and not teacher.mix:
+            raise ValueError(
+                f"methods.{name}.teacher is {method.teacher!r}, which never sees the high view "
+                "that it would teach from; name a method with view: high"
+            )
 
     def needs(self, method: str) -> list[str]:
         """The methods whose networks a method needs: its teacher's, and the one it starts from."""

@@ -158,7 +158,7 @@ def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Exam
     )
     teacher = mixed = None
     if method.losses:
-        teacher = Side(store=high, sampling=recipe.sampling_of(method.teacher))
+        teacher = _teacher_side(task.sibling(method.teacher), high)
     if method.mix:
         mixed = _mixed(method, student, high)
     examples = Examples(clips=clips, student=student, teacher=teacher, mixed=mixed, mix=method.mix)
@@ -180,7 +180,14 @@ def teacher_examples(task: Task, high: Store, low: Store) -> Examples:
     """The clips that a teacher's task was trained on, as it sees them."""
     recipe = task.recipe
     clips = teacher_clips(high, low, recipe.data.folds[task.fold], recipe.data)
-    return Examples(clips=clips, student=Side(store=high, sampling=recipe.sampling_of(task.method)))
+    return Examples(clips=clips, student=_teacher_side(task, high))
+
+
+def _teacher_side(task: Task, high: Store) -> Side:
+    """The high view as a teacher's task was trained on it: sampled, and completed, its own way."""
+    recipe, completion = task.recipe, task.recipe.methods[task.method].completion
+    seen = derived(high, (), completion, recipe.data.seed, task.root / "views", quiet=True)
+    return Side(store=seen, sampling=recipe.sampling_of(task.method))
 
 
 def _losses(
