@@ -1,14 +1,18 @@
 """The command line from end to end: what a user types, what it says, and how it fails."""
 
+import io
 import json
 import subprocess
 import sys
 
 import pytest
 import yaml
+from rich.console import Console
 from stores import named, small_store
 
+from skeldistill.cli.experiments import _load
 from skeldistill.training import experiment
+from skeldistill.training.bars import shown
 
 RECIPE = {
     "name": "small",
@@ -90,6 +94,31 @@ def test_data_in_looked_at_and_checked(skeldistill, tmp_path):
     assert (tmp_path / "clips.html").read_text(encoding="utf-8").count('class="clip"') == 3
 
 
+def test_beginning_anew_forgets_only_what_was_asked_for(
+    skeldistill, recipe_file, tmp_path, monkeypatch
+):
+    def stopped(*_, **__):
+        raise ValueError("stopped")
+
+    monkeypatch.setattr(experiment, "run_one", stopped)
+    names = ("teacher/seed0", "low/seed0", "low/seed1")
+    folders = [tmp_path / "runs/small/fold0" / name for name in names]
+    for folder in (*folders, tmp_path / "runs/small/fold_of_mine"):
+        folder.mkdir(parents=True)
+    skeldistill("train", recipe_file, "--method", "low", "--resume")
+    assert all(folder.exists() for folder in folders)
+    skeldistill("train", recipe_file, "--method", "low", "--restart")
+    assert [folder.exists() for folder in folders] == [True, False, True]
+    assert (tmp_path / "runs/small/fold_of_mine").exists()
+
+
+def test_damaged_results_are_named(skeldistill, tmp_path):
+    (tmp_path / "results.json").write_text("{", encoding="utf-8")
+    code, _, err = skeldistill("report", ".")
+    assert code == 1
+    assert "results.json is damaged" in err
+
+
 def test_what_there_is(skeldistill):
     assert "mediapipe33" in skeldistill("layouts")[1]
     assert "JointOcclusion" in skeldistill("parts")[1]
@@ -115,6 +144,9 @@ def test_what_there_is(skeldistill):
         (["data", "import", "pysk", "a.pkl", "b.arrow"], "did you mean 'pyskl'?"),
         (["data", "import", "pyskl", "a.pkl", "b.arrow"], "a.pkl"),
         (["data", "import", "penn", ".", "b.arrow", "--option", "hide=1"], "no option"),
+        (["data", "import", "pyskl", "a.pkl", "b.arrow", "--option", "layout=[1"], "not YAML"),
+        (["data", "import", "pyskl", "a.pkl", "b.arrow", "--option", "layout=3"], "no layout"),
+        (["run", "recipe.yaml", "--set", "name=../up"], "name"),
         (["evaluate", "recipe.yaml", "gone.arrow"], "recipe.yaml"),
         (["report", "."], "results.json"),
         (["cost", "STGCN", "--layout", "coco18"], "did you mean 'coco17'?"),
@@ -127,6 +159,18 @@ def test_a_mistake_is_one_line_and_a_status(skeldistill, recipe_file, tmp_path, 
     assert said in err
     assert len([line for line in err.strip().splitlines() if "━" not in line]) == 1  # but bars
     assert {path.name for path in tmp_path.glob("*.arrow")} == before
+
+
+def test_methods_are_run_with_all_that_they_need(recipe_file):
+    changes = ["methods={teacher: {}, low: {}, KL: {start_from: low}, SKD: {}}"]
+    assert list(_load(recipe_file, changes, "KL, teacher").methods) == ["teacher", "low", "KL"]
+
+
+def test_an_error_has_a_line_of_its_own_where_bars_are_not_drawn_anew():
+    told = io.StringIO()
+    with pytest.raises(ValueError, match="too late"), shown([], Console(file=told)):
+        raise ValueError("too late")
+    assert told.getvalue().endswith("\n")
 
 
 def test_wrong_words_on_the_command_line_are_explained(skeldistill):

@@ -82,7 +82,7 @@ def test_a_recipe_names_several_teachers(tmp_path):
 @pytest.mark.parametrize(
     ("teacher", "said"),
     [
-        (["one", "slow"], "methods.KL.teacher names methods that sample differently"),
+        (["one", "slow"], "methods.KL.teacher names methods that sample or complete differently"),
         (["one", "tow"], "methods.KL.teacher is 'tow'.*did you mean 'two'"),
         ([], "methods.KL.teacher names nobody"),
     ],

@@ -215,6 +215,12 @@ def test_describe_counts(tmp_path: Path) -> None:
     assert told["bytes"] == store.path.stat().st_size
 
 
+def test_describe_names_only_the_classes_there_are(tmp_path: Path) -> None:
+    store = store_of(tmp_path / "a.store", clip("a"), clip("b", label=10**6), classes=())
+    told = describe(store)["classes"]
+    assert [(entry["label"], entry["name"]) for entry in told] == [(0, "0"), (10**6, "1000000")]
+
+
 def sound(tmp_path: Path, name: str, seed: int = 0) -> Store:
     clips = [
         clip(f"{split}{label}", seed, label=label, splits=(split,))

@@ -88,6 +88,12 @@ def test_clips_of_one_group_are_held_out_together(tmp_path):
     assert len(judged) == 12
 
 
+def test_a_group_that_is_no_pattern_is_refused(views):
+    _, low = views
+    with pytest.raises(ValueError, match=r"data\.group '\(' is no pattern"):
+        evaluation_clips(low, FOLD, data(validation=0.3, group="("))
+
+
 def test_the_test_split_is_judged_when_nothing_is_held_out(views):
     _, low = views
     assert len(evaluation_clips(low, FOLD, data())) == 30

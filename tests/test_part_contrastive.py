@@ -8,11 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from skeldistill.data.dataset import Batch
+from skeldistill.distillation.distill import Distiller
 from skeldistill.layouts import JHMDB15, PARTS
-from skeldistill.losses import GlobalContrastive, LossContext, PartContrastive
+from skeldistill.losses import GlobalContrastive, LossContext, PartContrastive, SoftmaxTask
 from skeldistill.losses.part_contrastive import part_contrastive_loss, skipped_anchors
 from skeldistill.losses.part_features import global_features, part_features, part_map
+from skeldistill.networks import STGCN
 from skeldistill.prediction import Prediction
+from skeldistill.recipe import LossTerm
 
 ABOUT = LossContext(
     student_layout=JHMDB15,
@@ -79,7 +83,7 @@ def test_is_its_naive_twin(seed, n, b, classes, w, temperature):
     given = drawn(seed, n, b, classes=classes)
     value = part_contrastive_loss(*given, positive_weight=w, temperature=temperature)
     expected = naive_loss(*given, w=w, temperature=temperature)
-    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(value, expected, rtol=1e-12, atol=1e-12)
     (gradient,) = torch.autograd.grad(value, given[0])
     if expected.requires_grad:
         torch.testing.assert_close(gradient, torch.autograd.grad(expected, given[0])[0])
@@ -275,3 +279,29 @@ def test_widths_that_differ_bring_a_layer():
     )
     assert PartContrastive(wider).adaptation is not None
     assert PartContrastive(ABOUT, adapt=True).adaptation is not None
+
+
+def test_a_loss_that_rests_skips_nobody():
+    networks = [STGCN(JHMDB15, classes=3, persons=1, channels=2, width=0.125) for _ in range(2)]
+    about = LossContext(
+        student_layout=JHMDB15,
+        teacher_layout=JHMDB15,
+        student_channels=networks[0].feature_channels,
+        teacher_channels=networks[1].feature_channels,
+        classes=3,
+    )
+    term = LossTerm(name="PartContrastive", start=1, stop=2)
+    losses = {"PartContrastive": (term, PartContrastive(about))}
+    distiller = Distiller(networks[0], SoftmaxTask(), networks[1], losses).train()
+    batch = Batch(
+        joints=torch.randn(3, 1, 8, 15, 2),
+        labels=torch.tensor([0, 1, 2]),
+        clips=torch.arange(3),
+        teacher_joints=torch.randn(1, 1, 8, 15, 2),
+        matched=torch.tensor([True, False, False]),
+    )
+    counted = []
+    for epoch in range(3):
+        distiller(batch, epoch)
+        counted.append({name: int(count) for name, count in distiller.skipped().items()})
+    assert counted == [{}, {"PartContrastive": 2}, {}]

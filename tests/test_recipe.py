@@ -7,6 +7,7 @@ import yaml
 
 from skeldistill import recipe
 from skeldistill.recipe import LossTerm, Recipe
+from skeldistill.recipe.reading import changed
 
 LEAST = {"name": "least", "data": {"high": {"reader": "synthetic"}}}
 
@@ -48,6 +49,7 @@ def test_what_the_recipe_says_goes_before_its_family():
         ({"methods": {"SKD": {"teacher": "techer"}, "teacher": None}}, "did you mean 'teacher'?"),
         ({"methods": {"low": {"training": {"epoch": 3}}}}, "did you mean 'epochs'?"),
         ({"methods": {"KL": {"teacher": "KL"}}}, "KL needs KL"),
+        ({"methods": {"KL": {"teacher": "low"}, "low": None}}, "'low', which never sees the high"),
         (
             {"methods": {"KL": {"teacher": "b"}, "b": {"start_from": "KL"}}},
             "KL needs b needs KL",
@@ -57,6 +59,14 @@ def test_what_the_recipe_says_goes_before_its_family():
             "methods.KL.losses names a loss twice",
         ),
         ({"seeds": []}, "seeds"),
+        ({"seeds": [-1]}, "seeds.0"),
+        ({"training": 3}, "training: Input should be"),
+        ({"methods": {"low": 3}}, "methods.low: Input should be"),
+        ({"methods": "SKD"}, "methods: Input should be"),
+        ({"methods": [["SKD"]]}, "no ready-made method"),
+        ({"methods": []}, "methods"),
+        ({"name": "../elsewhere"}, "name '../elsewhere' is to name a folder"),
+        ({"name": ".."}, "no slashes"),
         ({"data": {"high": {"store": "a", "reader": "b"}}}, "either a store"),
     ],
 )
@@ -94,6 +104,21 @@ def test_set_changes_what_is_deep_and_what_is_in_lists(tmp_path):
     assert changed.seeds == (4, 5)
     with pytest.raises(ValueError, match=r"section.key=value"):
         recipe.load(path, ["training.epochs"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("sampling.frames=[8", "--set sampling.frames=[8: the value is not YAML"),
+        ("name.x=3", "there is nothing below 'x'; leave out 'x'"),
+        ("name", "write it as section.key=value"),
+    ],
+)
+def test_what_set_cannot_change_is_one_line(change, said):
+    with pytest.raises(ValueError, match=r".") as caught:
+        changed({"name": "x"}, change)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_every_ready_made_method_can_be_asked_for():

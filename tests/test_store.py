@@ -220,6 +220,15 @@ def test_no_clip_makes_no_store(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_is_no_store_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "good.pkl"
+    path.write_bytes(b"the only copy")
+    with pytest.raises(ValueError, match=r"good\.pkl is there already and no store"):
+        write(path, [make("a", 0)])
+    assert path.read_bytes() == b"the only copy"
+    assert [path.name for path in tmp_path.iterdir()] == ["good.pkl"]
+
+
 def refused(path: Path, said: str) -> None:
     with pytest.raises((ValueError, OSError), match=said) as error:
         Store.open(path)
@@ -246,6 +255,9 @@ def test_what_is_no_store_is_one_clear_line(tmp_path: Path, some: Store) -> None
     refused(path, "written by a newer program")
     path.write_bytes(whole.replace(b'"centre": "head"', b'"centre": "heat"'))
     refused(path, "damaged")
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, some.table.schema):
+        pass
+    refused(path, "it holds no clip")
 
 
 def test_a_compressed_copy_is_refused(tmp_path: Path, some: Store) -> None:

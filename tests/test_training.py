@@ -10,10 +10,11 @@ import torch
 from stores import named, small_store
 
 from skeldistill import checkpoint, recipe
+from skeldistill.data.views import open_views
 from skeldistill.layouts import COCO17
 from skeldistill.training import state, task, train
 from skeldistill.training.experiment import list_tasks, run
-from skeldistill.training.perform import perform
+from skeldistill.training.perform import perform, teacher_examples
 from skeldistill.training.task import Task
 
 SMALL = {"name": "STGCN", "width": 0.125}
@@ -340,6 +341,26 @@ def test_solitary_clips_and_a_bank(experiment, tmp_path):
     first = {row["name"]: row["curves"][0]["epochs"][0] for row in results["methods"]}
     assert first["bank"]["skipped"] == {"PartContrastive": 0.0}
     assert first["teacher"]["skipped"] == {}
+
+
+def test_views_that_show_different_classes_make_networks_of_one_size(experiment, tmp_path):
+    clips = named(12, "train") + named(6, "test", 12)
+    small_store(tmp_path / "high.arrow", [one for one in clips if one[1] < 2], classes=())
+    small_store(tmp_path / "low.arrow", clips, classes=())
+    experiment["methods"] = ["teacher", "KL"]
+    experiment["training"] = {"epochs": 1, "batch_size": 8, "warmup": 0}
+    results = run(recipe.parse(experiment), tmp_path / "run")
+    assert results["classes"] == ["0", "1", "2"]
+
+
+def test_a_teacher_teaches_from_what_it_was_trained_on(experiment, tmp_path):
+    experiment["methods"] = {"teacher": {"completion": "SlidingWindowAverage"}}
+    parsed = recipe.parse(experiment)
+    high, low = open_views(parsed.data, tmp_path / "run" / "views")
+    asked = Task(recipe=parsed, root=tmp_path / "run", method="teacher", fold=0, seed=0)
+    completed = teacher_examples(asked, high, low).student.store
+    assert completed.provenance != high.provenance
+    assert completed.ids.tolist() == high.ids.tolist()
 
 
 def test_changed_clips_make_their_runs_anew(experiment, tmp_path):

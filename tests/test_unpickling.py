@@ -78,6 +78,12 @@ RAW = {
 }
 
 
+def test_text_is_no_pickle_rather_than_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_text("hello world\n", encoding="utf-8")
+    refused(PYSKL(), path, "damaged or no pickle")
+
+
 @pytest.mark.parametrize("raw", RAW.values(), ids=RAW)
 def test_hostile_bytes_cost_nothing(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "a.pkl"

@@ -27,19 +27,41 @@ def pick(kind: str, parts: Mapping[str, Any], name: str) -> Any:
     return parts[name]
 
 
+PLAIN = str | int | float | list | dict | None
+"""What a recipe or a command line can give as an option."""
+
+
+def _fitting(where: str, annotation: Any, value: Any) -> Any:
+    """A plain value as the type that an option is annotated with; ValueError if it is none."""
+    if not isinstance(value, PLAIN):
+        return value
+    from pydantic import ConfigDict, TypeAdapter, ValidationError  # most commands need no part
+
+    lenient = ConfigDict(arbitrary_types_allowed=True, coerce_numbers_to_str=True)
+    try:
+        return TypeAdapter(annotation, config=lenient).validate_python(value)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        if wrong["type"] == "literal_error":  # the part names the nearest word
+            return value
+        raise ValueError(f"{where}: {wrong['msg']} (got {value!r})") from None
+
+
 def build(kind: str, part: type, options: Mapping[str, Any], *given: Any) -> Any:
     """Make a part from the options of a recipe, so that a wrong option is one clear line."""
-    accepted = [
-        name
+    accepted = {
+        name: parameter.annotation
         for name, parameter in list(inspect.signature(part).parameters.items())[len(given) :]
         if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-    ]
-    for option in options:
+    }
+    fitting: dict[str, Any] = {}
+    for option, value in options.items():
         if option not in accepted:
             raise ValueError(
                 f"{kind} {part.__name__} has no option {option!r}; {nearest(option, accepted)}"
             )
+        fitting[option] = _fitting(f"{kind} {part.__name__}: {option}", accepted[option], value)
     try:
-        return part(*given, **options)
+        return part(*given, **fitting)
     except TypeError as error:
         raise ValueError(f"{kind} {part.__name__}: {error}") from error

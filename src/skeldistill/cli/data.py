@@ -15,7 +15,11 @@ if TYPE_CHECKING:  # both would load numpy, and --help is to be fast
     from skeldistill.data.findings import Finding
     from skeldistill.degradations import Degradation
 
-app = typer.Typer(no_args_is_help=True, help="Bring skeletons in, look at them, check them.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Bring skeletons in, look at them, check them.\n\n"
+    "Start with: `skeldistill data import pyskl good.pkl high.arrow --option layout=coco17`",
+)
 
 StoreFile = Annotated[Path, typer.Argument(help="A store (.arrow).", metavar="STORE")]
 
@@ -132,7 +136,8 @@ def show(
 
     worse = _degradations(degradation, severity, options)
     write(Store.open(store), Store.open(pair) if pair else None, clips, out, worse, seed)
-    typer.echo(f"page: {out.resolve().as_uri()}")
+    kind = "page" if out.suffix == ".html" else "picture"
+    typer.echo(f"{kind}: {out.resolve().as_uri()}")
 
 
 def _told(name: str, findings: "Sequence[Finding]", clips: int) -> int:

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from skeldistill.recipe import Recipe
+    from skeldistill.training.task import Task
 
 RecipeFile = Annotated[Path, typer.Argument(help="A recipe (YAML).", metavar="RECIPE")]
 Changes = Annotated[
@@ -22,10 +24,13 @@ Out = Annotated[
 Restart = Annotated[
     bool,
     typer.Option(
-        "--restart/--resume", help="Begin anew, or go on with what is there (the default)."
+        "--restart/--resume",
+        help="Begin what is asked for anew, or go on with what is there (the default).",
     ),
 ]
-OneSeed = Annotated[int | None, typer.Option("--seed", help="The seed (default: the first).")]
+OneSeed = Annotated[
+    int | None, typer.Option("--seed", help="The seed (default: the first).", min=0)
+]
 OneFold = Annotated[int, typer.Option("--fold", help="The fold, counted from 0.", min=0)]
 
 
@@ -35,7 +40,7 @@ def run(
     changes: Changes = None,
     jobs: Annotated[int, typer.Option(help="Trainings at once.", min=1)] = 1,
     methods: Annotated[
-        str | None, typer.Option(help="Only these methods (with their teachers), comma-separated.")
+        str | None, typer.Option(help="Only these methods (and those they need), comma-separated.")
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Only these seeds, comma-separated.")] = None,
     restart: Restart = False,
@@ -53,7 +58,9 @@ def run(
     from skeldistill.training.features import FILE as FEATURES
 
     loaded = load(recipe, changes, methods, seeds)
-    root = _root(loaded, out, restart)
+    root = _root(loaded, out)
+    if restart:
+        _begin_anew(experiment.list_tasks(loaded, root))
     console = Console(stderr=True)
     results = experiment.run(loaded, root, jobs=jobs, command=_command(), console=console)
     if not processes.first():
@@ -126,7 +133,11 @@ def report(
     from skeldistill.report import figures, maps, page, tables
     from skeldistill.training.features import FILE
 
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    path = folder / "results.json"
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); `skeldistill run` makes it anew") from error
     if features:
         _ask_networks(recipe.load(folder / "recipe.yaml"), folder, results)
     with Console(stderr=True).status("drawing"):
@@ -204,12 +215,15 @@ def _one(
     from skeldistill import processes
     from skeldistill.shelf import pick
     from skeldistill.training import experiment
+    from skeldistill.training.task import Task
 
     pick("method of the recipe", recipe.methods, method)
     if fold >= len(recipe.data.folds):
         raise ValueError(f"there is no fold {fold}; the recipe has {len(recipe.data.folds)}")
-    root = _root(recipe, out, restart)
+    root = _root(recipe, out)
     seed = recipe.seeds[0] if seed is None else seed
+    if restart:
+        _begin_anew([Task(recipe=recipe, root=root, method=method, fold=fold, seed=seed)])
     task = experiment.run_one(recipe, root, method, fold, seed, console=Console(stderr=True))
     if not processes.first():
         return
@@ -231,30 +245,32 @@ def load(
     from skeldistill.shelf import pick
 
     loaded = recipe.load(path, changes or [])
-    kept: dict = {}
     if methods:
-        for name in methods.split(","):
+        kept: dict = {}
+        for name in map(str.strip, methods.split(",")):
             pick("method of the recipe", loaded.methods, name)
             kept |= dict.fromkeys((*loaded.all_needs(name), name))
         wanted = {name: loaded.methods[name] for name in kept}
         loaded = loaded.model_copy(update={"methods": wanted})
     if seeds:
-        if not all(seed.isdigit() for seed in seeds.split(",")):
+        if not all(seed.strip().isdecimal() for seed in seeds.split(",")):
             raise ValueError(f"--seeds {seeds}: write whole numbers, such as 0,1,2")
         loaded = loaded.model_copy(update={"seeds": tuple(map(int, seeds.split(",")))})
     return loaded
 
 
-def _root(recipe: "Recipe", out: Path | None, restart: bool) -> Path:
+def _root(recipe: "Recipe", out: Path | None) -> Path:
+    return out or Path("runs") / recipe.name
+
+
+def _begin_anew(tasks: "Sequence[Task]") -> None:
+    """Forget what was asked for, and nothing else in the folder."""
     import shutil
 
     from skeldistill import processes
 
-    root = out or Path("runs") / recipe.name
-    if restart and root.exists() and processes.first():
-        for fold in root.glob("fold*"):
-            shutil.rmtree(fold)
-    return root
+    for task in tasks if processes.first() else ():
+        shutil.rmtree(task.folder, ignore_errors=True)
 
 
 def _command() -> str:

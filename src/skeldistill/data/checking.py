@@ -25,7 +25,9 @@ def describe(store: Store) -> dict[str, Any]:
     """All that `skeldistill data info` tells of a store, in plain containers."""
     members = {name: store.in_split(name) for name in store.split_names}
     labels = store.labels
-    names = store.classes or tuple(str(label) for label in range(int(labels.max()) + 1))
+    named = dict(enumerate(store.classes)) or {
+        int(label): str(label) for label in np.unique(labels[labels >= 0])
+    }
     return {
         "path": str(store.path),
         "clips": len(store),
@@ -39,7 +41,7 @@ def describe(store: Store) -> dict[str, Any]:
                     split: int((labels[places] == label).sum()) for split, places in members.items()
                 },
             }
-            for label, name in enumerate(names)
+            for label, name in named.items()
         ],
         "splits": {split: len(places) for split, places in members.items()},
         "layout": store.layout.name,

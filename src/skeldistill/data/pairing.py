@@ -155,9 +155,13 @@ def _held_out(store: Store, rows: np.ndarray, data: recipe.Data) -> np.ndarray:
 
 def _groups(store: Store, rows: np.ndarray, data: recipe.Data) -> list[str]:
     """What is held out together: clips of one recording, named by a pattern in their ids."""
+    try:
+        pattern = re.compile(data.group)
+    except re.error as error:
+        raise ValueError(f"data.group {data.group!r} is no pattern: {error}") from error
     groups = []
     for clip_id in _ids(store, rows):
-        found = re.search(data.group, clip_id) if data.group else None
+        found = pattern.search(clip_id) if data.group else None
         groups.append(found.group() if found else clip_id)
     return groups
 

@@ -21,6 +21,7 @@ from jaxtyping import Float32, Int64
 from skeldistill.clip import Clip
 from skeldistill.data.store_writer import (
     FORMAT,
+    MAGIC,
     METADATA_KEY,
     SCHEMA,
     UNKNOWN,
@@ -31,8 +32,6 @@ from skeldistill.layouts import Layout
 from skeldistill.shelf import nearest
 
 __all__ = ["UNKNOWN", "Store", "StoreWriter", "checksum"]
-
-MAGIC = b"ARROW1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +81,8 @@ class Store:
         about = _description(path, table.schema)
         table.validate(full=True)  # of joints, it looks at the list ends only
         layout = Layout.from_dict(about["layout"])
+        if not table.num_rows:
+            raise ValueError("it holds no clip")
         numbers = _column(table, "persons") * _column(table, "frames") * layout.num_joints
         if np.any(numbers < 1):
             raise ValueError("a clip has no person or no frame")

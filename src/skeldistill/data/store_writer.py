@@ -16,6 +16,8 @@ from skeldistill.clip import Clip
 from skeldistill.readers.reader import Source
 
 FORMAT = 1
+MAGIC = b"ARROW1"
+"""How every Arrow file begins and ends."""
 METADATA_KEY = b"skeldistill"
 UNKNOWN = -1
 """Stands for a subject, camera, height or width that the source does not tell."""
@@ -50,7 +52,8 @@ class StoreWriter:
     included, nothing is left of it.
 
     Args:
-        path: the store to write; one that is there already is replaced at the very end.
+        path: the store to write; one that is there already is replaced at the very end, any other
+            file is refused.
         source: what holds for all clips; a clip that says otherwise is refused.
         provenance: where the clips come from, in plain containers.
 
@@ -72,6 +75,8 @@ class StoreWriter:
     def __enter__(self) -> "StoreWriter":
         if self.path.is_dir():
             raise ValueError(f"{self.path} is a folder; name a file for the store")
+        if _something_else(self.path):
+            raise ValueError(f"{self.path} is there already and no store; name another file")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
         description = {
@@ -175,6 +180,14 @@ class StoreWriter:
         self._file.write_batch(pa.record_batch(columns, schema=self._schema))
         self._rows.clear()
         self._bytes = 0
+
+
+def _something_else(path: Path) -> bool:
+    """Whether a file is there that is no store; an empty one may be written over."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) not in (MAGIC, b"")
 
 
 def checksum(joints: np.ndarray, scores: np.ndarray) -> int:

@@ -41,6 +41,7 @@ class Distiller(nn.Module):
         self.student = student
         self.task = task
         self.losses = nn.ModuleDict({name: loss for name, (_, loss) in (losses or {}).items()})
+        self._acting: list[str] = []
         self._terms = {name: term for name, (term, _) in (losses or {}).items()}
         # Not a submodule: its weights are no part of what is trained, saved or counted.
         self._teacher = [teacher.requires_grad_(False).eval()] if teacher is not None else []
@@ -94,21 +95,25 @@ class Distiller(nn.Module):
         terms: dict[str, Tensor] = {}
         if self._teacher:
             taught = self.ask_teacher(batch)
-            for name, loss in self.losses.items():
-                weight = self._terms[name].weight_at(epoch)
-                if weight == 0:
-                    continue
+            weights = {name: term.weight_at(epoch) for name, term in self._terms.items()}
+            self._acting = [name for name, weight in weights.items() if weight]
+            for name in self._acting:
+                loss = self.losses[name]
                 assert isinstance(loss, Loss)
                 loss.observe(batch.clips)
                 for part, value in _shares(loss, student, taught, batch.labels).items():
-                    terms[part] = weight * value
+                    terms[part] = weights[name] * value
         return student, task, terms
 
     def skipped(self) -> dict[str, Tensor | int]:
-        """How many clips of the last batch each contrastive loss could learn nothing from."""
+        """How many clips of the last batch each contrastive loss could learn nothing from.
+
+        Losses that did not act on it, by their schedule, are left out.
+        """
+        acting = {name: self.losses[name] for name in self._acting}
         return {
             name: loss.skipped
-            for name, loss in self.losses.items()
+            for name, loss in acting.items()
             if isinstance(loss, PartContrastive | GlobalContrastive)
         }
 

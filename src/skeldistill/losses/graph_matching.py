@@ -169,13 +169,14 @@ def _graphs(
     present = present.reshape(student.shape[:2])
     persons = present.sum(dim=1, keepdim=True)
     clips = processes.total((persons > 0).sum())
-    weights = (present / (persons * clips).clamp(min=1)).flatten()
-    student = precise(student).flatten(-2).flatten(0, 1)
+    student = precise(student)
+    weights = (present.to(student.dtype) / (persons * clips).clamp(min=1)).flatten()
+    student = student.flatten(-2).flatten(0, 1)
     teacher = precise(teacher.detach()).flatten(-2).flatten(0, 1)
     chosen = present.flatten()
     if not chosen.all():  # the second person is mostly absent, and not worth its pairs
         student, teacher, weights = student[chosen], teacher[chosen], weights[chosen]
-    return student, teacher, weights.to(student.dtype)
+    return student, teacher, weights
 
 
 def _centred(graphs: Float[Tensor, "b c v"]) -> Float[Tensor, "b c v"]:

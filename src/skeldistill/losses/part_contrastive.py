@@ -57,10 +57,9 @@ def part_contrastive_loss(
     similarity = _similarity(student_parts, teacher_parts, part_weights[labels])[compared]
     similarity = similarity / temperature
     # eq. (8)-(10) as weighted sums of e^similarity, whose weights join the exponents as logarithms
-    weights = own + positive_weight * positives / positives.sum(dim=1, keepdim=True).clamp(min=1)
-    attracting = torch.logsumexp(similarity + weights.to(similarity.dtype).log(), dim=1)
-    weights = negatives / negatives.sum(dim=1, keepdim=True).clamp(min=1)
-    repelling = torch.logsumexp(similarity + weights.to(similarity.dtype).log(), dim=1)
+    others, strangers = _shares(positives, similarity), _shares(negatives, similarity)
+    attracting = torch.logsumexp(similarity + (own + positive_weight * others).log(), dim=1)
+    repelling = torch.logsumexp(similarity + strangers.log(), dim=1)
     # -log(a / (a + r)) = log(1 + e^(log r - log a))
     each = torch.logaddexp(repelling - attracting, torch.zeros_like(attracting))
     return each.sum() / processes.total(taught.sum()).clamp(min=1)
@@ -195,6 +194,12 @@ def _sets(
     own = pair_index.unsqueeze(1) == rows
     alike = labels.unsqueeze(1) == teacher_labels
     return own, alike & ~own, ~alike & ~own
+
+
+def _shares(members: Bool[Tensor, "n b"], similarity: Tensor) -> Float[Tensor, "n b"]:
+    """What each member of a set weighs in its mean, as precise as the similarities."""
+    counted = members.to(similarity.dtype)
+    return counted / counted.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def _taught(own: Tensor, positives: Tensor, positive_weight: float) -> Bool[Tensor, " n"]:

@@ -19,6 +19,10 @@ DTYPE = re.compile(r"(b1|[iu][1248]|f[248]|[US]\d{1,6})")
 KEYS = (str, bytes, int, float, type(None))
 
 
+class _Refused(pickle.UnpicklingError):
+    """A pickle asks for what it shall not have."""
+
+
 class PickledArray:
     """An array as a pickle describes it; `numpy.asarray` makes a real one of it."""
 
@@ -42,12 +46,12 @@ class PickledDtype:
 
     def __init__(self, code: Any, *_: Any) -> None:
         if not isinstance(code, str) or not DTYPE.fullmatch(code.lstrip("<>|=")):
-            raise pickle.UnpicklingError(f"it holds an array of {code!r}, not of numbers or text")
+            raise _Refused(f"it holds an array of {code!r}, not of numbers or text")
         self._code, self._order = code.lstrip("<>|="), "<"
 
     def __setstate__(self, state: Any) -> None:
         if state[1] not in ("<", ">", "|", "="):
-            raise pickle.UnpicklingError(f"it has an array of byte order {state[1]!r}")
+            raise _Refused(f"it has an array of byte order {state[1]!r}")
         self._order = "<" if state[1] == "=" else state[1]
 
     @property
@@ -68,7 +72,7 @@ class _Allowed:
         return self._make(*arguments)
 
     def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("it tries to change what it asked for")
+        raise _Refused("it tries to change what it asked for")
 
 
 def _from_bytes(
@@ -77,7 +81,7 @@ def _from_bytes(
     if isinstance(raw, str):  # Python 2 wrote bytes as text
         raw = raw.encode("latin1")
     if not isinstance(raw, bytes) or not isinstance(dtype, PickledDtype):
-        raise pickle.UnpicklingError("it has an array without numbers")
+        raise _Refused("it has an array without numbers")
     values = np.frombuffer(raw, dtype.dtype)
     if order == "K" and axes is not None:  # stored with the axes in another order
         return values.reshape(shape).transpose(axes)
@@ -90,7 +94,7 @@ def _scalar(dtype: Any, raw: Any) -> Any:
 
 def _encode(text: str, codec: str = "latin1") -> bytes:
     if codec not in ("latin1", "latin-1", "iso-8859-1"):
-        raise pickle.UnpicklingError(f"it encodes text as {codec!r}")
+        raise _Refused(f"it encodes text as {codec!r}")
     return text.encode("latin1")
 
 
@@ -99,7 +103,7 @@ def _ordered(pairs: Any = ()) -> dict[Any, Any]:
 
 
 def _only_named(*_: Any) -> Any:
-    raise pickle.UnpicklingError("it makes an empty array of any size")
+    raise _Refused("it makes an empty array of any size")
 
 
 def _allowed() -> dict[tuple[str, str], _Allowed]:
@@ -150,14 +154,14 @@ class _Unpickler(_Machine):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._names:
-            raise pickle.UnpicklingError(
+            raise _Refused(
                 f"it asks for {module}.{name}, and only numpy arrays and plain containers are "
                 "taken from a pickle"
             )
         return self._names[module, name]
 
     def persistent_load(self, pid: Any) -> Any:
-        raise pickle.UnpicklingError("it points to things outside of it")
+        raise _Refused("it points to things outside of it")
 
     def _load_bytearray(self) -> None:
         (count,) = struct.unpack("<Q", self.read(8))
@@ -186,10 +190,10 @@ class _Unpickler(_Machine):
 def _put(target: Any, items: list[Any]) -> Any:
     """Fill a dictionary; keys are plain, as the hash of a nested tuple may take for ever."""
     if type(target) is not dict:
-        raise pickle.UnpicklingError(f"it puts items into a {type(target).__name__}")
+        raise _Refused(f"it puts items into a {type(target).__name__}")
     for key, value in zip(items[::2], items[1::2], strict=True):
         if not isinstance(key, KEYS):
-            raise pickle.UnpicklingError(f"it has a dictionary key of type {type(key).__name__}")
+            raise _Refused(f"it has a dictionary key of type {type(key).__name__}")
         target[key] = value
     return target
 
@@ -206,7 +210,7 @@ def load(path: Path) -> Any:
             return _Unpickler(_Bounded(file, path.stat().st_size)).load()
         except OSError:
             raise
-        except pickle.UnpicklingError as error:
+        except _Refused as error:
             raise ValueError(f"{path} is refused: {_line(error)}") from error
         except EOFError as error:
             raise ValueError(f"{path} is truncated, or no pickle; fetch it again") from error

@@ -55,7 +55,16 @@ def changed(data: Any, change: str) -> Any:
     path, equals, text = change.partition("=")
     if not equals or not path:
         raise ValueError(f"--set {change}: write it as section.key=value")
-    return _put(data, path.split("."), yaml.safe_load(text), change)
+    return _put(data, path.split("."), typed(text, f"--set {change}"), change)
+
+
+def typed(text: str, where: str) -> Any:
+    """A value on the command line, as YAML reads it; ValueError says where it is no YAML."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        why = getattr(error, "problem", None) or "unreadable"
+        raise ValueError(f"{where}: the value is not YAML ({why})") from error
 
 
 def _put(data: Any, keys: list[str], value: Any, change: str) -> Any:
@@ -70,7 +79,9 @@ def _put(data: Any, keys: list[str], value: Any, change: str) -> Any:
         return [
             _put(old, rest, value, change) if i == int(key) else old for i, old in enumerate(data)
         ]
-    data = dict(data or {})
+    if not isinstance(data, dict | None):
+        raise ValueError(f"--set {change}: there is nothing below {data!r}; leave out {key!r}")
+    data = data or {}
     return {**data, key: _put(data.get(key), rest, value, change)}
 
 

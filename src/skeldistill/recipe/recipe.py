@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from skeldistill.recipe.ready_made import DEFAULT_METHODS, FAMILIES, METHODS, find
 from skeldistill.recipe.sections import Data, Method, Part, Sampling, Section, Training
@@ -25,8 +25,10 @@ class Recipe(Section):
     training: Training = Training()
     teacher: Part = Part(name=NETWORK)
     student: Part = Part(name=NETWORK)
-    methods: dict[str, Method] = Field(description="by name; a list takes the ready-made ones")
-    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    methods: dict[str, Method] = Field(
+        min_length=1, description="by name; a list takes the ready-made ones"
+    )
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(0, 1, 2), min_length=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -36,28 +38,25 @@ class Recipe(Section):
         resolved = dict(data)
         family = FAMILIES.get(resolved.get("family", "strong"), {})
         for section, defaults in family.items():
-            resolved[section] = {**defaults, **(resolved.get(section) or {})}
+            given = resolved.get(section) or {}
+            if isinstance(given, Mapping):  # anything else is refused as what it is
+                resolved[section] = {**defaults, **given}
         for side in ("teacher", "student"):
             if isinstance(resolved.get(side), Mapping):  # options alone are the default's
                 resolved[side] = {"name": NETWORK, **resolved[side]}
-        methods = resolved.get("methods", DEFAULT_METHODS)
-        if isinstance(methods, Mapping):
-            methods = {
-                name: METHODS.get(name, {}) | dict(body or {}) for name, body in methods.items()
-            }
-        else:
-            methods = {name: find(name) for name in methods}
-        resolved["methods"] = methods
+        resolved["methods"] = _methods(resolved.get("methods", DEFAULT_METHODS))
         return resolved
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
+        if not self.name.strip(". ") or set(self.name) & set("/\\"):
+            raise ValueError(f"name {self.name!r} is to name a folder: take letters, no slashes")
         for name, method in self.methods.items():
-            self._refuse_teachers(name)
+            self._refuse_circle(name, ())
+            self._check_teachers(name, method)
             twice = [term.name for term in method.losses]
             if len(set(twice)) != len(twice):
                 raise ValueError(f"methods.{name}.losses names a loss twice: {', '.join(twice)}")
-            self._refuse_circle(name, ())
             self.training_of(name)
             self.sampling_of(name)
         return self
@@ -67,8 +66,7 @@ class Recipe(Section):
         asked = self.methods[method]
         return [*asked.teachers, *(name for name in (asked.start_from,) if name in self.methods)]
 
-    def _refuse_teachers(self, name: str) -> None:
-        method = self.methods[name]
+    def _check_teachers(self, name: str, method: Method) -> None:
         if method.losses and not method.teachers:
             raise ValueError(f"methods.{name}.teacher names nobody; name a method, or several")
         for teacher in method.teachers:
@@ -77,10 +75,15 @@ class Recipe(Section):
                     f"methods.{name}.teacher is {teacher!r}, which is no method; "
                     f"{nearest(teacher, self.methods)}"
                 )
-        samplings = [self.sampling_of(teacher) for teacher in method.teachers]
-        if any(sampling != samplings[0] for sampling in samplings):
+            if self.methods[teacher].view == "low" and not self.methods[teacher].mix:
+                raise ValueError(
+                    f"methods.{name}.teacher is {teacher!r}, which never sees the high view that "
+                    "it would teach from; name a method with view: high"
+                )
+        shown = [(self.sampling_of(t), self.methods[t].completion) for t in method.teachers]
+        if any(one != shown[0] for one in shown):
             raise ValueError(
-                f"methods.{name}.teacher names methods that sample differently "
+                f"methods.{name}.teacher names methods that sample or complete differently "
                 f"({', '.join(method.teachers)}); all of them are shown the same frames"
             )
 
@@ -110,3 +113,17 @@ class Recipe(Section):
     def to_yaml(self) -> str:
         """The resolved recipe: nothing left out, and a valid recipe itself."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _methods(given: Any) -> Any:
+    """Methods by name with all that they are; what is no list or mapping stays, to be refused."""
+    if isinstance(given, Mapping):
+        return {
+            name: METHODS.get(name, {}) | dict(body or {})
+            if isinstance(body or {}, Mapping)
+            else body
+            for name, body in given.items()
+        }
+    if isinstance(given, list | tuple):
+        return {str(name): find(str(name)) for name in given}
+    return given

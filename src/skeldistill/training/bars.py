@@ -53,8 +53,12 @@ def shown(
             )
         overall.advance(total)
 
-    with Live(Group(single, overall), console=console, refresh_per_second=4):
-        yield watch, finished
+    try:
+        with Live(Group(single, overall), console=console, refresh_per_second=4):
+            yield watch, finished
+    finally:
+        if not console.is_terminal:  # only there does it end its last line
+            console.line()
 
 
 def title(task: Task) -> str:

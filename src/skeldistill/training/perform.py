@@ -36,14 +36,17 @@ def check(task: Task) -> None:
     views = open_views(recipe.data, task.root / "views", quiet=True)
     examples, _ = _examples(task, method, *views)
     with torch.device("meta"):
-        student = make_network(recipe, method, examples.student)
+        classes = number_of_classes(*views)
+        student = make_network(recipe, method, examples.student, classes)
         _try(student, examples.student)
         _task_loss(recipe.training_of(task.method), student)
         terms: dict[str, tuple[LossTerm, Loss]] = {}
         if method.losses:
             assert examples.teacher is not None
             taught_by = [recipe.methods[name] for name in method.teachers]
-            teacher = _one(make_network(recipe, each, examples.teacher) for each in taught_by)
+            teacher = _one(
+                make_network(recipe, each, examples.teacher, classes) for each in taught_by
+            )
             _try(teacher, examples.teacher)
             terms = _losses(method, student, teacher)
         _refuse_mixing(task, student, [loss for _, loss in terms.values()])
@@ -63,7 +66,7 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     views = open_views(recipe.data, task.root / "views", quiet=True)
     examples, tested = _examples(task, method, *views)
     torch.manual_seed(task.seed)
-    student = make_network(recipe, method, examples.student)
+    student = make_network(recipe, method, examples.student, number_of_classes(*views))
     fresh = _start_from(student, method, task) if method.start_from else ()
     teachers = [task.sibling(name) for name in method.teachers]
     members = [checkpoint.load(each.folder / NETWORK)[0] for each in teachers]
@@ -111,11 +114,11 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     state.forget(task.folder)
 
 
-def make_network(recipe: Recipe, method: Method, side: Side) -> Network:
+def make_network(recipe: Recipe, method: Method, side: Side, classes: int) -> Network:
     """The method's network for what its side of the data looks like."""
     part = network_part(recipe, method)
     options = {
-        "classes": number_of_classes(side.store),
+        "classes": classes,
         "persons": side.sampling.persons,
         "channels": side.channels,
         **part.options,
@@ -135,9 +138,9 @@ def _try(network: Network, side: Side) -> None:
     network.check(torch.zeros(1, *shape))
 
 
-def number_of_classes(store: Store) -> int:
-    """As many as the store names, else as its labels show."""
-    return len(store.classes) or int(store.labels.max()) + 1
+def number_of_classes(*views: Store) -> int:
+    """As many as the views name or, where they name none, as their labels show."""
+    return max(len(view.classes) or int(view.labels.max()) + 1 for view in views)
 
 
 def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Examples, Examples]:
@@ -166,7 +169,7 @@ def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Exam
     )
     teacher = mixed = None
     if method.losses:
-        teacher = Side(store=high, sampling=recipe.sampling_of(method.teachers[0]))
+        teacher = _teacher_side(task.sibling(method.teachers[0]), high)
     if method.mix:
         mixed = _mixed(method, student, high)
     examples = Examples(clips=clips, student=student, teacher=teacher, mixed=mixed, mix=method.mix)
@@ -188,7 +191,14 @@ def teacher_examples(task: Task, high: Store, low: Store) -> Examples:
     """The clips that a teacher's task was trained on, as it sees them."""
     recipe = task.recipe
     clips = teacher_clips(high, low, recipe.data.folds[task.fold], recipe.data)
-    return Examples(clips=clips, student=Side(store=high, sampling=recipe.sampling_of(task.method)))
+    return Examples(clips=clips, student=_teacher_side(task, high))
+
+
+def _teacher_side(task: Task, high: Store) -> Side:
+    """The high view as a teacher's task was trained on it: sampled, and completed, its own way."""
+    recipe, completion = task.recipe, task.recipe.methods[task.method].completion
+    seen = derived(high, (), completion, recipe.data.seed, task.root / "views", quiet=True)
+    return Side(store=seen, sampling=recipe.sampling_of(task.method))
 
 
 def _losses(

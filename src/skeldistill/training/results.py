@@ -41,7 +41,8 @@ def gather(
         (n for n, m in recipe.methods.items() if _kind(recipe, n) == "plain" and _is_bare(m)), None
     )
     gap = between_views(answers, teacher, plain) if teacher and plain else None
-    classes = list(low.classes) or [str(k) for k in range(number_of_classes(low))]
+    names = low.classes or high.classes
+    classes = [*names, *map(str, range(len(names), number_of_classes(high, low)))]
     rows = []
     for name, mine in by_method.items():
         row = _row(recipe, name, mine)

@@ -1,0 +1,52 @@
+"""Parts found and made by name: what does not fit is one line that says what would."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from skeldistill.shelf import build
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mender:
+    """A part with an option of every kind."""
+
+    given: object = None
+    width: float = 1.0
+    frames: int = 8
+    layout: str | None = None
+    ends: bool = True
+    windows: tuple[int, ...] = ()
+    names: Sequence[str] = ()
+    form: Literal["paper", "release"] = "paper"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("width", "wide", "mender Mender: width: "),
+        ("frames", 2.5, "mender Mender: frames: "),
+        ("layout", ["coco17"], "(got ['coco17'])"),
+        ("ends", "perhaps", "mender Mender: ends: "),
+        ("windows", 3, "mender Mender: windows: "),
+        ("widht", 1.0, "has no option 'widht'; did you mean 'width'?"),
+    ],
+)
+def test_an_option_of_the_wrong_kind_is_one_line(option, value, said):
+    with pytest.raises(ValueError, match=r"Mender") as caught:
+        build("mender", Mender, {option: value})
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_plain_values_become_what_the_option_is():
+    made = build(
+        "mender",
+        Mender,
+        {"width": 2, "layout": 17, "windows": [1, 2], "names": ["a"], "form": "papr"},
+    )
+    assert made == Mender(width=2.0, layout="17", windows=(1, 2), names=["a"], form="papr")  # type: ignore[arg-type]
+    thing = object()
+    assert build("mender", Mender, {"given": thing}).given is thing
