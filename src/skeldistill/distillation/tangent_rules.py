@@ -85,9 +85,7 @@ def _matrices(node: Node, left: Tensor | None, right: Tensor | None) -> Tensor:
     return (left @ node._saved_mat2).add_(node._saved_self @ right)
 
 
-def _affine(
-    node: Node, bias: Tensor | None, left: Tensor | None, right: Tensor | None
-) -> Tensor:
+def _affine(node: Node, bias: Tensor | None, left: Tensor | None, right: Tensor | None) -> Tensor:
     """(b + x W)' = b' + x' W + x W', as linear layers are: neither part is scaled."""
     through = [] if bias is None else [bias]
     if left is not None:

@@ -69,15 +69,17 @@ def pointwise(
 ) -> Float[Tensor, "b d t v"]:
     """A 1x1 convolution, the fastest way on one CPU thread.
 
-    For 1x1 convolutions of few images PyTorch takes a slow path, but which axes are images and
-    which are pixels makes no difference here: frames may be the images. In training a matrix
-    product, whose gradients take half as long, is the fastest.
+    In training as a matrix product, whose gradients take half as long. Otherwise as a convolution,
+    which PyTorch gives to a slow kernel when the images are few; which axes are images and which
+    are pixels makes no difference here, so that frames are the images where there are more.
     """
     if torch.compiler.is_compiling():  # an export should work for any number of clips
         return functional.conv2d(x, weight, bias)
-    b, c, t, v = x.shape
     if torch.is_grad_enabled():
         return functional.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+    b, c, t, v = x.shape
+    if b >= t:
+        return functional.conv2d(x, weight, bias)
     frames = x.permute(0, 2, 3, 1).reshape(t, b * v, 1, c).permute(0, 3, 1, 2)
     mixed = functional.conv2d(frames, weight, bias)
     return mixed.permute(0, 2, 3, 1).reshape(b, t, v, -1).permute(0, 3, 1, 2)
