@@ -10,7 +10,7 @@ from torch.nn import functional
 from skeldistill import layouts, networks
 from skeldistill.layouts import PENN13
 from skeldistill.networks import Network
-from skeldistill.networks.blocks import Dropout, Pointwise
+from skeldistill.networks.blocks import Dropout, Pointwise, pointwise
 
 shelf = pytest.mark.parametrize("name", networks.SHELF)
 
@@ -229,6 +229,18 @@ def test_a_pointwise_layer_mixes_the_channels_of_every_stride_th_frame(stride):
     mixed.sum().backward()
     expected = layer.weight.sum(dim=(0, 2, 3))[:, None] * (torch.arange(8) % stride == 0)
     torch.testing.assert_close(x.grad, expected[None, :, :, None].expand_as(x))
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 8, 5), (9, 2, 8, 5)], ids=["frames", "persons"])
+def test_pointwise_is_one_function_in_training_and_evaluation(shape):
+    """Whatever is fastest: a matrix product, frames as images, persons as images."""
+    torch.manual_seed(0)
+    x = torch.randn(shape).permute(0, 3, 1, 2)
+    weight, bias = torch.randn(7, 5, 1, 1), torch.randn(7)
+    expected = functional.conv2d(x.contiguous(), weight, bias)
+    torch.testing.assert_close(pointwise(x, weight, bias), expected)
+    with torch.inference_mode():
+        torch.testing.assert_close(pointwise(x, weight, bias), expected)
 
 
 # ---------------------------------------------------------------- dropout

@@ -85,6 +85,16 @@ def _matrices(node: Node, left: Tensor | None, right: Tensor | None) -> Tensor:
     return (left @ node._saved_mat2).add_(node._saved_self @ right)
 
 
+def _affine(node: Node, bias: Tensor | None, left: Tensor | None, right: Tensor | None) -> Tensor:
+    """(b + x W)' = b' + x' W + x W', as linear layers are: neither part is scaled."""
+    through = [] if bias is None else [bias]
+    if left is not None:
+        through.append(left @ node._saved_mat2)
+    if right is not None:
+        through.append(node._saved_mat1 @ right)
+    return sum(through[1:], through[0])
+
+
 def _convolution(
     node: Node, moved: Tensor | None, weight: Tensor | None, bias: Tensor | None
 ) -> Tensor:
@@ -145,6 +155,7 @@ _RULES: dict[Rule, tuple[str, ...]] = {
     _added: ("Add",),
     _multiplied: ("Mul",),
     _matrices: ("Mm", "Bmm"),
+    _affine: ("Addmm",),
     _convolution: ("Convolution",),
     _batch_normalisation: ("NativeBatchNorm",),
 }

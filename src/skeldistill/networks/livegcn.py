@@ -1,6 +1,5 @@
 """LiveGCN, our own small student for running live, frame by frame, on one CPU core."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -10,7 +9,14 @@ from torch.nn import functional
 
 from skeldistill.layouts import Layout
 from skeldistill.networks.adjacency import directed
-from skeldistill.networks.blocks import Dropout, GraphConvolution, Pointwise, fan_out, normalised
+from skeldistill.networks.blocks import (
+    Dropout,
+    GraphConvolution,
+    Pointwise,
+    every,
+    fan_out,
+    normalised,
+)
 from skeldistill.networks.network import Network
 from skeldistill.networks.through_time import (
     EachFrame,
@@ -160,9 +166,9 @@ class Block(nn.Module):
     def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s v"]:
         """One block; a stride of 2 halves the frames."""
         y = self.graph_normalisation(self.graph(x, self.learned))
-        y = functional.relu(y if self.graph_residual is None else y + self.graph_residual(x))
+        y = functional.relu_(y if self.graph_residual is None else y + self.graph_residual(x))
         y = self.mix(self.frames(y))
-        return functional.relu(y if self.residual is None else y + self.residual(x))
+        return functional.relu_(y if self.residual is None else y + self.residual(x))
 
     def through_time(self) -> Path:
         """The block, frame by frame."""
@@ -183,34 +189,34 @@ class FramesAround(nn.Module):
         super().__init__()
         quarter, kernel = channels // 4, (reach + 1, 1)
         self.quarter, self.stride, self.reach = quarter, stride, reach
-        self.near = nn.Conv2d(quarter, quarter, kernel, (stride, 1))
-        self.far = nn.Conv2d(quarter, quarter, kernel, (stride, 1), dilation=(2, 1))
+        self.near = nn.Conv2d(quarter, quarter, kernel, (stride, 1), (reach // 2, 0))
+        self.far = nn.Conv2d(quarter, quarter, kernel, (stride, 1), (reach, 0), (2, 1))
 
     def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b c s v"]:
         """Look around; a stride of 2 halves the frames."""
-        return self.inside(nn.Conv2d.__call__, functional.pad(x, (0, 0, self.reach, self.reach)))
+        near, far, largest, alone = x.split(self.quarter, dim=1)
+        largest = functional.max_pool2d(largest, (3, 1), (self.stride, 1), (1, 0))
+        quarters = [self.near(near), self.far(far), largest, every(self.stride, alone)]
+        return functional.relu_(torch.cat(quarters, dim=1))
 
-    def inside(
-        self, convolve: Callable[[nn.Conv2d, Tensor], Tensor], x: Float[Tensor, "b c t v"]
-    ) -> Float[Tensor, "b c s v"]:
+    def inside(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b c s v"]:
         """The same for frames that have all others around them: all but `reach` at each end."""
         reach, half = self.reach, self.reach // 2
-        near, far, largest, alone = x.tensor_split([self.quarter * i for i in (1, 2, 3)], dim=1)
+        near, far, largest, alone = x.split(self.quarter, dim=1)
         largest = functional.max_pool2d(
             largest[:, :, reach - 1 : 1 - reach], (3, 1), (self.stride, 1)
         )
         quarters = [
-            convolve(self.near, near[:, :, half:-half]),
-            convolve(self.far, far),
+            convolved(self.near, near[:, :, half:-half]),
+            convolved(self.far, far),
             largest,
             alone[:, :, reach : -reach : self.stride],
         ]
-        return functional.relu(torch.cat(quarters, dim=1))
+        return functional.relu_(torch.cat(quarters, dim=1))
 
     def through_time(self) -> Path:
         """A window."""
-        inside = partial(self.inside, convolved)
-        return Window(inside, before=self.reach, after=self.reach, stride=self.stride)
+        return Window(self.inside, before=self.reach, after=self.reach, stride=self.stride)
 
 
 def seen(x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b 1 t v"]:

@@ -198,7 +198,7 @@ class Block(nn.Module):
         """One block; a stride of 2 halves the frames."""
         y = self.temporal(self.over_joints(x, adjacency))
         y = self.dropout(self.temporal_normalisation(y))
-        return functional.relu(y if self.residual is None else y + self.residual(x))
+        return functional.relu_(y if self.residual is None else y + self.residual(x))
 
     def over_joints(
         self, x: Float[Tensor, "b c t v"], adjacency: Float[Tensor, "k v v"]
@@ -206,7 +206,7 @@ class Block(nn.Module):
         """The part that treats every frame alone."""
         if self.importance is not None:
             adjacency = adjacency * self.importance
-        return functional.relu(self.graph_normalisation(self.graph(x, adjacency)))
+        return functional.relu_(self.graph_normalisation(self.graph(x, adjacency)))
 
     def through_time(self, adjacency: Float[Tensor, "k v v"]) -> Path:
         """The block, frame by frame."""
