@@ -373,3 +373,17 @@ def test_changed_clips_make_their_runs_anew(experiment, tmp_path):
     assert only(experiment, "teacher", tmp_path / "run").fingerprint == before
     small_store(moved, named(36, "train") + named(12, "test", 36), seed=5)
     assert only(experiment, "teacher", tmp_path / "other").fingerprint != before
+
+
+def test_a_revised_step_moves_every_weight_along_its_own_gradient():
+    """The fused optimizer reads gradients in the order of memory, whatever their strides."""
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.randn(4, 3, 9, 1))
+    gradient = torch.randn(4, 3, 9, 1).contiguous(memory_format=torch.channels_last)
+    expected = weight.detach() - 0.1 * gradient
+    optimizer = torch.optim.SGD([weight], lr=0.1, fused=True)
+    train._set([weight], [gradient])
+    optimizer.step()
+    torch.testing.assert_close(weight.detach(), expected)
+    train._set([weight], [None])
+    assert weight.grad is None

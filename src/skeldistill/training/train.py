@@ -249,7 +249,14 @@ def _backward(
 
 
 def _set(learned: list[torch.nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
+    """Give every parameter its gradient, laid out in memory as the parameter is.
+
+    The fused optimizer reads both in the order of memory. A backward pass into ``.grad`` lays
+    gradients out so; what `torch.autograd.grad` returns may lie otherwise (channels last).
+    """
     for parameter, gradient in zip(learned, gradients, strict=True):
+        if gradient is not None and gradient.stride() != parameter.stride():
+            gradient = torch.empty_like(parameter).copy_(gradient)
         parameter.grad = gradient
 
 
