@@ -10,7 +10,7 @@ import yaml
 from rich.console import Console
 from stores import named, small_store
 
-from skeldistill.cli.experiments import _load
+from skeldistill.cli.experiments import load
 from skeldistill.training import experiment
 from skeldistill.training.bars import shown
 
@@ -163,7 +163,7 @@ def test_a_mistake_is_one_line_and_a_status(skeldistill, recipe_file, tmp_path, 
 
 def test_methods_are_run_with_all_that_they_need(recipe_file):
     changes = ["methods={teacher: {}, low: {}, KL: {start_from: low}, SKD: {}}"]
-    assert list(_load(recipe_file, changes, "KL, teacher").methods) == ["teacher", "low", "KL"]
+    assert list(load(recipe_file, changes, "KL, teacher").methods) == ["teacher", "low", "KL"]
 
 
 def test_an_error_has_a_line_of_its_own_where_bars_are_not_drawn_anew():

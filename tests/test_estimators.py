@@ -92,9 +92,8 @@ def test_wrong_options_are_one_line(text, message):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("part", [MediaPipe, RTMPose])
-def test_weights_that_are_not_there_are_named(part, tmp_path):
-    option = dataclasses.fields(part)[0].name
+@pytest.mark.parametrize(("part", "option"), [(MediaPipe, "model"), (RTMPose, "detector")])
+def test_weights_that_are_not_there_are_named(part, option, tmp_path):
     with pytest.raises(ValueError, match=f"needs {option}=FILE, its weights; `skeldistill fetch-w"):
         part().open()
     with pytest.raises(OSError, match=r"no file .*nowhere \(option"):

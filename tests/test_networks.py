@@ -193,8 +193,13 @@ def test_half_precision_stays_near(name):
     clips = batch(network)
     with torch.no_grad():
         exact = network(clips).features
-        with torch.autocast("cpu", torch.bfloat16):
-            rough = network(clips).features
+        try:
+            with torch.autocast("cpu", torch.bfloat16):
+                rough = network(clips).features
+        except RuntimeError as error:
+            if "primitive descriptor" not in str(error):
+                raise
+            pytest.skip("this processor has no bfloat16 for recurrent layers")
     assert (exact - rough).abs().max() < 0.05 * exact.abs().max()
 
 

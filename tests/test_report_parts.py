@@ -68,9 +68,16 @@ def test_quantity(value: float | None, said: str):
 def simple(scores: dict[str, tuple[str, str, float]], *comparisons: tuple) -> dict:
     """Results of two runs a method from name -> (kind, view, mean top-1)."""
     keys = ("method", "against", "difference", "low", "high", "above_noise")
+    low, high = scores["S"][2], scores["T"][2]
+
+    def closed(mean: float) -> dict | None:
+        return {"mean": (mean - low) / (high - low)} if high > low else None
+
     return {
+        "seeds": [0, 1],
         "methods": [
             {"name": n, "kind": k, "view": v, "top1": {"mean": m, "values": [m, m]}}
+            | ({"gap_closed": closed(m)} if v == "low" and n != "S" else {})
             for n, (k, v, m) in scores.items()
         ],
         "comparisons": [dict(zip(keys, entry, strict=True)) for entry in comparisons],

@@ -202,8 +202,8 @@ def seconds(experiment: Experiment, method: str, rate: float) -> float:
     recipe, cell = experiment.recipe, experiment.cells[0][0]
     body = recipe.methods[method]
     passes = size(experiment, method).multiply_adds * (1.0 + BACKWARD * _backwards(recipe, method))
-    if body.losses:
-        passes += size(experiment, body.teacher).multiply_adds * FORWARD
+    for teacher in body.teachers:
+        passes += size(experiment, teacher).multiply_adds * FORWARD
     assert cell.about.data is not None
     assert cell.about.division is not None
     clips = known().data_sets[cell.about.data].divisions[cell.about.division].clips[0]
