@@ -594,6 +594,19 @@ def test_one_experiment_that_cannot_be_takes_no_others_with_it(penn, tmp_path):
     assert teacher["ours"] is not None
 
 
+def test_a_change_that_some_networks_refuse_takes_no_others_with_it(penn, tmp_path):
+    """PR-GCN wants frames in thirties; its row has no views here, and so no say either."""
+    given = read(penn / "views.yaml")
+    setting = Setting(family="paper", seeds=(0,), changes=(*SMALL, "training.epochs=1"))
+    teacher = by_name("skd-I", "HQS-T(Human, ST-GCN, k=1)", "Top-1")
+    rival = by_name("plkd-3", "PR-GCN [42]", "CS")
+    found = running.reproduce([teacher, rival], given, setting, tmp_path / "made")
+    rows = [row for _, _, row in report.rows(found)]
+    assert rows[0]["cells"][0]["ours"] is not None
+    assert rows[1]["parameters"] is None
+    assert rows[1]["cells"][0]["missing"] == ["ntu60/pifpaf-shufflenetv2x1"]
+
+
 def test_a_network_is_carried_to_another_data_set(tmp_path):
     """SKD's Table IV starts from its Table V, which is trained first although nobody asked."""
     clips = {"ntu60": "xsub", "ntu120": "mini"}

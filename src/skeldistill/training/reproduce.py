@@ -177,7 +177,7 @@ def _gathered(
             for one, method in asked.get(place(cell), [])
             if method in rows.get(one.folder.name, {})
         ]
-        own = costs(row[0], given, setting) | {"latency_ms": None, "seconds": None}
+        own = _costs(row[0], given, setting) | {"latency_ms": None, "seconds": None}
         if measured:
             own = {key: measured[0][key] for key in own}
             own["seconds"] = float(np.mean([one["seconds"] for one in measured]))
@@ -195,6 +195,14 @@ def _gathered(
         "interval_note": INTERVALS,
         "tables": laid_out(cells, fill),
     }
+
+
+def _costs(cell: Cell, given: Given, setting: Setting) -> dict[str, int | None]:
+    """What a cell's network costs; nothing where a change does not suit it, as its ``why`` says."""
+    try:
+        return costs(cell, given, setting)
+    except ValueError:
+        return {"parameters": None, "multiply_adds": None}
 
 
 def _said(cell: Cell, here: list[tuple[Experiment, str]], why: list[str]) -> dict[str, Any]:
