@@ -209,6 +209,18 @@ def test_raw_outputs_of_yolox_are_decoded(tmp_path):
     np.testing.assert_allclose(box, 2 * np.concatenate([centre - side / 2, centre + side / 2]))
 
 
+class Watching(estimators.rtmpose.Network):
+    """Another network that keeps what it was shown."""
+
+    def __init__(self, network: estimators.rtmpose.Network) -> None:
+        self.name, self.size = network.name, network.size
+        self.network, self.shown = network, []
+
+    def __call__(self, pictures: np.ndarray) -> list[np.ndarray]:
+        self.shown.append(pictures)
+        return self.network(pictures)
+
+
 def test_pictures_are_prepared_as_the_networks_were_trained(tmp_path):
     picture = np.zeros((48, 64, 3), np.uint8)
     picture[..., 0] = 255
@@ -218,20 +230,11 @@ def test_pictures_are_prepared_as_the_networks_were_trained(tmp_path):
     assert (canvas[0, :, 72:] == 114).all()
     boxes = {"dets": np.array([[[10, 10, 26, 34, 0.5]]])}
     network = estimators.rtmpose.Network(Path(str(rtmpose(tmp_path, boxes).pose)), "pose", 1)
-    shown: list[np.ndarray] = []
-
-    class Watching(estimators.rtmpose.Network):
-        def __init__(self) -> None:
-            self.name, self.size = network.name, network.size
-
-        def __call__(self, pictures: np.ndarray) -> list[np.ndarray]:
-            shown.append(pictures)
-            return network(pictures)
-
-    simcc.locate(Watching(), picture, np.array([[20.0, 10.0, 36.0, 30.0]]))
+    watching = Watching(network)
+    simcc.locate(watching, picture, np.array([[20.0, 10.0, 36.0, 30.0]]))
     red, green = (255 - 123.675) / 58.395, -116.28 / 57.12
-    np.testing.assert_allclose(shown[0][0, :2, 16, 12], [red, green], rtol=1e-5)
-    assert shown[0].shape == (1, 3, 32, 24)
+    np.testing.assert_allclose(watching.shown[0][0, :2, 16, 12], [red, green], rtol=1e-5)
+    assert watching.shown[0].shape == (1, 3, 32, 24)
 
 
 def brightest(path: Path, size: tuple[int, int]) -> estimators.rtmpose.Network:
@@ -272,21 +275,12 @@ def test_crops_are_those_of_the_training(tmp_path):
     # mmpose warps: pixel (i, j) of the input lies at corner + (i, j) * step of the picture
     network = brightest(tmp_path / "brightest.onnx", (64, 48))
     ramp = np.add.outer(2 * np.arange(100), np.arange(100)).astype(np.uint8)[..., None]
-    shown: list[np.ndarray] = []
-
-    class Watching(estimators.rtmpose.Network):
-        def __init__(self) -> None:
-            self.name, self.size = network.name, network.size
-
-        def __call__(self, pictures: np.ndarray) -> list[np.ndarray]:
-            shown.append(pictures)
-            return network(pictures)
-
-    simcc.locate(Watching(), ramp[:80, :80].repeat(3, axis=2), np.array([[30.0, 24, 48, 48]]))
+    watching = Watching(network)
+    simcc.locate(watching, ramp[:80, :80].repeat(3, axis=2), np.array([[30.0, 24, 48, 48]]))
     step = 24 * 1.25 / 64  # 18 x 24 has the input's proportions
     rows, columns = 36 - 15 + step * np.arange(64), 39 - 11.25 + step * np.arange(48)
     expected = (np.add.outer(2 * rows, columns) - 123.675) / 58.395
-    np.testing.assert_allclose(shown[0][0, 0], expected, atol=1e-4)
+    np.testing.assert_allclose(watching.shown[0][0, 0], expected, atol=1e-4)
 
 
 def test_a_tier_names_both_files(tmp_path):

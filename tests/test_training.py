@@ -387,3 +387,27 @@ def test_a_revised_step_moves_every_weight_along_its_own_gradient():
     torch.testing.assert_close(weight.detach(), expected)
     train._set([weight], [None])
     assert weight.grad is None
+
+
+@pytest.mark.parametrize("method", ["low", "SKD"])
+def test_the_fused_optimizer_learns_what_the_plain_one_does(
+    experiment, tmp_path, monkeypatch, method
+):
+    """Of a whole training: whatever the step reads, it reads as what it is."""
+    experiment["methods"] = ["teacher", method]
+    fused, plain = (only(experiment, method, tmp_path / name) for name in ("fused", "plain"))
+    for one in (fused, plain):
+        for needed in one.needs:
+            perform(needed)
+    perform(fused)
+    made = torch.optim.SGD
+    monkeypatch.setattr(
+        torch.optim, "SGD", lambda *given, fused, **options: made(*given, fused=False, **options)
+    )
+    perform(plain)
+    states = [
+        checkpoint.load(one.folder / "network.safetensors")[0].state_dict()
+        for one in (fused, plain)
+    ]
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(tensor, states[1][name], rtol=1e-3, atol=1e-4, msg=name)
