@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,18 @@ def test_links_lead_somewhere(page):
 def test_the_package_has_a_changelog_entry_and_a_licence():
     assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_every_extra_that_is_asked_for_can_be_had():
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = set(told["project"]["optional-dependencies"])
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")]
+    asked = {name for text in texts for name in re.findall(r'require\([^)]*extra="(\w+)"', text)}
+    told_of = {
+        name
+        for page in PAGES
+        for names in re.findall(r"pip install [^\n]*\[([\w,]+)\]", page.read_text(encoding="utf-8"))
+        for name in names.split(",")
+    }
+    assert "serve" in asked
+    assert asked | told_of <= extras
