@@ -1,6 +1,7 @@
 """A recipe says everything, refuses what it does not know, and survives its own YAML."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -149,3 +150,15 @@ def test_variables_in_paths_are_filled_in_or_named(monkeypatch):
     assert recipe.expanded("$SKELETONS/penn") == "/skeletons/penn"
     with pytest.raises(ValueError, match="NO_SUCH_PLACE"):
         recipe.expanded("${NO_SUCH_PLACE}/penn")
+
+
+def test_a_loss_that_would_never_act_is_refused():
+    with pytest.raises(ValueError, match="never act: it stops in epoch 3 and starts in 3"):
+        LossTerm(name="KL", start=3, stop=3)
+    assert LossTerm(name="KL", start=3, stop=4).weight_at(3) == 1.0
+
+
+@pytest.mark.parametrize("other", ["KL: soft", "kl? soft"])
+def test_methods_that_would_share_a_folder_are_refused(other):
+    with pytest.raises(ValueError, match=f"'KL; soft' and {re.escape(repr(other))} would share"):
+        recipe.parse({**LEAST, "methods": {"KL; soft": {}, other: {}}})

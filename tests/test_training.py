@@ -270,6 +270,9 @@ def test_a_student_can_start_from_another_runs_weights(experiment, tmp_path):
         network, _ = checkpoint.load(one.folder / task.NETWORK)
         same = torch.equal(network.blocks[3].temporal.weight, source.blocks[3].temporal.weight)
         assert same == (name == "head")
+        entry = network.normalisation  # of other joints than the source's: it must learn
+        assert not torch.equal(entry.weight, torch.ones_like(entry.weight))
+        assert not torch.equal(entry.running_mean, torch.zeros_like(entry.running_mean))
         assert one.done
     # other weights under the same path are another start
     checkpoint.save(first.folder / task.NETWORK, source, about={"changed": True})
@@ -290,6 +293,38 @@ def test_a_start_that_is_not_there_or_no_checkpoint_is_refused_before_training(
     with pytest.raises((OSError, ValueError), match=str(path)):
         run(recipe.parse(experiment), tmp_path / "run")
     assert not list(tmp_path.glob("run/fold0"))
+
+
+def test_a_recipe_refused_for_its_source_leaves_nothing_behind(experiment, tmp_path):
+    experiment["data"]["high"] = {"reader": "penn", "source": str(tmp_path / "nowhere")}
+    with pytest.raises((OSError, ValueError), match="nowhere"):
+        run(recipe.parse(experiment), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_stray_label_is_no_million_classes(experiment, tmp_path):
+    clips = [*named(24, "train"), ("stray", 1_000_000, "train"), *named(6, "test", 24)]
+    small_store(tmp_path / "stray.arrow", clips, classes=())
+    experiment["data"] = {"high": {"store": str(tmp_path / "stray.arrow")}}
+    with pytest.raises(ValueError, match=r"labels go up to 1000000 though only 4 occur"):
+        run(recipe.parse(experiment), tmp_path / "run")
+
+
+def test_scores_that_never_changed_in_training_are_not_magnified_later(experiment, tmp_path):
+    experiment["methods"] = ["teacher"]
+    experiment["training"]["epochs"] = 46  # until no more of the spread 1 is left to start with
+    one = only(experiment, "teacher", tmp_path / "run")
+    perform(one)
+    network, _ = checkpoint.load(one.folder / task.NETWORK)
+    scores = slice(2, None, 3)  # of (x, y, score) of every joint: all 1
+    assert torch.equal(network.normalisation.running_var[scores], torch.ones(13))
+    assert not torch.equal(network.normalisation.running_var[0::3], torch.ones(13))
+    joints = torch.randn(8, 1, 8, 13, 3)
+    joints[..., 2] = 1
+    less_sure = joints.clone()
+    less_sure[..., 2] = 0.9
+    said = network(joints).logits
+    assert (network(less_sure).logits - said).abs().max() < 0.3 * said.std()
 
 
 def test_a_refused_recipe_leaves_a_finished_experiment_as_it_was(experiment, tmp_path):

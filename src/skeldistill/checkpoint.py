@@ -7,7 +7,7 @@ again and whatever the caller wants to be known about it. No file is ever execut
 import json
 import pickle
 import warnings
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -201,9 +201,15 @@ def carry_over(source: Network, target: Network) -> tuple[str, ...]:
     return tuple(name for name in learned if name not in fitting)
 
 
-def freeze_all_but_head(network: Network) -> None:
-    """Let only the classifier learn; the statistics of the rest stay as they are, too."""
-    network.requires_grad_(False)
+def freeze_all_but_head(network: Network, fresh: Collection[str] = ()) -> None:
+    """Let only the classifier learn, and what starts anew; the rest keeps its statistics, too.
+
+    Args:
+        network: what to freeze.
+        fresh: names of weights that nothing was carried over to, as `carry_over` gives them.
+    """
+    for name, weight in network.named_parameters():
+        weight.requires_grad_(name in fresh)
     network.classifier.requires_grad_(True)
     network.train(network.training)
 

@@ -160,7 +160,8 @@ class Recogniser:
         if source.units != self.units:
             raise ValueError(
                 f"the network was trained on joints in {self.units} but these are in "
-                f"{source.units}; bring them to {self.units}, or say that they are (--units)"
+                f"{source.units}; bring them to {self.units}, or state units {self.units} if "
+                "they are in those already"
             )
 
     def recognise(self, clip: Clip, *, converting: bool = False) -> Named:

@@ -6,7 +6,7 @@ its family (`strong` or `paper`); the resolved recipe states everything and is a
 
 from skeldistill.recipe.reading import changed, expanded, load, parse
 from skeldistill.recipe.ready_made import DEFAULT_METHODS, FAMILIES, METHODS
-from skeldistill.recipe.recipe import Recipe
+from skeldistill.recipe.recipe import Recipe, folder_name
 from skeldistill.recipe.sections import (
     Data,
     Fold,
@@ -35,6 +35,7 @@ __all__ = [
     "View",
     "changed",
     "expanded",
+    "folder_name",
     "load",
     "parse",
 ]

@@ -51,7 +51,14 @@ class Recipe(Section):
     def _consistent(self) -> "Recipe":
         if not self.name.strip(". ") or set(self.name) & set("/\\"):
             raise ValueError(f"name {self.name!r} is to name a folder: take letters, no slashes")
+        folders: dict[str, str] = {}
         for name, method in self.methods.items():
+            other = folders.setdefault(folder_name(name).casefold(), name)
+            if other != name:
+                raise ValueError(
+                    f"methods {other!r} and {name!r} would share the folder {folder_name(name)!r}; "
+                    "let their names differ in letters or digits"
+                )
             self._refuse_circle(name, ())
             self._check_teachers(name, method)
             twice = [term.name for term in method.losses]
@@ -113,6 +120,11 @@ class Recipe(Section):
     def to_yaml(self) -> str:
         """The resolved recipe: nothing left out, and a valid recipe itself."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def folder_name(method: str) -> str:
+    """A method's name as a folder's."""
+    return "".join(letter if letter.isalnum() or letter in "+-_." else "_" for letter in method)
 
 
 def _methods(given: Any) -> Any:

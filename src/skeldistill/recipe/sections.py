@@ -51,6 +51,15 @@ class LossTerm(Part):
         default=0, ge=0, description="epochs over which its weight grows from 0 to full"
     )
 
+    @model_validator(mode="after")
+    def _acts(self) -> "LossTerm":
+        if self.stop is not None and self.stop <= self.start:
+            raise ValueError(
+                f"{self.name} would never act: it stops in epoch {self.stop} and starts in "
+                f"{self.start}; let it stop later, or leave the loss out"
+            )
+        return self
+
     def weight_at(self, epoch: int) -> float:
         """The weight in an epoch, counted from 0."""
         if epoch < self.start or (self.stop is not None and epoch >= self.stop):
@@ -250,7 +259,9 @@ class Method(Section):
         description="a method of this recipe, or a checkpoint, whose weights it starts from",
     )
     train_only_head: bool = Field(
-        default=False, description="with start_from: all but the head is frozen"
+        default=False,
+        description="with start_from: all but the head, and what nothing was carried over to, "
+        "is frozen",
     )
     training: dict[str, Any] = Field(default_factory=dict, description="changes to `training`")
     sampling: dict[str, Any] = Field(default_factory=dict, description="changes to `sampling`")

@@ -8,7 +8,7 @@ from skeldistill import recipe as recipes
 from skeldistill.training.answers import Answers, in_common
 from skeldistill.training.evaluate import Said
 from skeldistill.training.statistics import Comparison, compare
-from skeldistill.training.task import MEASURED, SAID, folder_name, said_in
+from skeldistill.training.task import MEASURED, SAID, said_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def open_finished(text: str) -> Finished:
     root, method = _parted(text)
     method = method or _only_method(root)
     said: dict[int, dict[int, Said]] = {}
-    for measured in sorted(root.glob(f"fold*/{folder_name(method)}/seed*/{MEASURED}")):
+    for measured in sorted(root.glob(f"fold*/{recipes.folder_name(method)}/seed*/{MEASURED}")):
         folder = measured.parent
         fold, seed = folder.parents[1].name.removeprefix("fold"), folder.name.removeprefix("seed")
         if fold.isdigit() and seed.isdigit() and (folder / SAID).is_file():

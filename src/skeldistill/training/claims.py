@@ -154,7 +154,7 @@ def _made(folder: Path, number: int) -> Claim | None:
         # "x" succeeds for one process alone, on disks of networks too
         with path.open("x", encoding="utf-8") as file:
             json.dump(asdict(me), file)
-    except FileExistsError:
+    except (FileExistsError, FileNotFoundError):  # or its last user has just removed the folder
         return None
     return Claim(path, me.mark)
 

@@ -23,8 +23,12 @@ from skeldistill.shelf import build
 from skeldistill.training import state
 from skeldistill.training.closed_form import fit_closed_form
 from skeldistill.training.evaluate import Said, evaluate
+from skeldistill.training.settle import settle
 from skeldistill.training.task import MEASURED, NETWORK, SAID, Task, network_part
 from skeldistill.training.train import Progress, fit
+
+MOST_UNNAMED = 10_000
+"""So many classes without a name are believed to be some, however few of them occur."""
 
 
 def check(task: Task) -> None:
@@ -98,6 +102,7 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
         )
     if not processes.first():
         return
+    settle(student)
     said = evaluate(student, tested, device=next(student.parameters()).device)
     _keep(task, student.cpu(), said, tested.student)
     measured = {
@@ -140,7 +145,19 @@ def _try(network: Network, side: Side) -> None:
 
 def number_of_classes(*views: Store) -> int:
     """As many as the views name or, where they name none, as their labels show."""
-    return max(len(view.classes) or int(view.labels.max()) + 1 for view in views)
+    return max(len(view.classes) or _numbered(view) for view in views)
+
+
+def _numbered(view: Store) -> int:
+    """How many classes labels without names stand for; a stray number is not that of a class."""
+    count = int(view.labels.max()) + 1
+    occur = len(np.unique(view.labels))
+    if count > MOST_UNNAMED and count > 10 * occur:
+        raise ValueError(
+            f"{view.path} names no classes, and its labels go up to {count - 1} though only "
+            f"{occur} occur; number them from 0, or import it with the names of its classes"
+        )
+    return count
 
 
 def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Examples, Examples]:
@@ -270,7 +287,7 @@ def _start_from(student: Network, method: Method, task: Task) -> tuple[str, ...]
     start, _ = checkpoint.load(task.start)
     fresh = checkpoint.carry_over(start, student)
     if method.train_only_head:
-        checkpoint.freeze_all_but_head(student)
+        checkpoint.freeze_all_but_head(student, fresh)
     return fresh
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from skeldistill.data.views import open_views
-from skeldistill.recipe import Data, Method, Part, Recipe, expanded
+from skeldistill.recipe import Data, Method, Part, Recipe, expanded, folder_name
 from skeldistill.training.evaluate import Said
 
 NETWORK, SAID, MEASURED = "network.safetensors", "said.npz", "measured.json"
@@ -114,11 +114,6 @@ def _digest(path: Path) -> str:
         raise FileNotFoundError(f"no checkpoint to start from at {path}")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def folder_name(name: str) -> str:
-    """A method's name as a folder's."""
-    return "".join(letter if letter.isalnum() or letter in "+-_." else "_" for letter in name)
 
 
 def network_part(recipe: Recipe, method: Method) -> Part:

@@ -6,7 +6,7 @@ is left to it; what waits for that is waited for.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from skeldistill import processes
@@ -123,8 +123,9 @@ def _watching(task: Task, claim: Claim, watch: Watch) -> Callable[[Step], None]:
 
 @contextmanager
 def alone_in(folder: Path, say: Say = lambda _: None) -> Iterator[None]:
-    """Work in a folder when no other run does."""
+    """Work in a folder when no other run does; what nothing was made in is not left behind."""
     claims, said = Claims(), False
+    made = [place for place in (folder, folder.parent) if not place.exists()]
     while (claim := claims.take(folder)) is None:
         owner = claims.owner(folder)
         if owner is not None and not said:
@@ -135,3 +136,6 @@ def alone_in(folder: Path, say: Say = lambda _: None) -> Iterator[None]:
         yield
     finally:
         claim.release()
+        with suppress(OSError):  # not empty, or gone
+            for place in made:
+                place.rmdir()
