@@ -130,7 +130,7 @@ def _figures(cell: dict[str, Any]) -> tuple[str, str, str]:
     loss = cell["measure"] in ("node", "edge")
     decimals = 4 if loss else 2
     printed = number(cell["printed"])
-    ours = score(cell["ours"], decimals=decimals).removesuffix(f" ± {UNKNOWN}")
+    ours = score(cell["ours"], decimals=decimals)
     if cell["missing"]:
         ours = f"needs {' and '.join(cell['missing'])}"
     elif cell["why"]:

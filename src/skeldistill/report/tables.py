@@ -72,14 +72,14 @@ def _row(method: Method, winner: bool) -> Row:
 def score(value: dict[str, Any] | None, *, factor: float = 1.0, decimals: int = 1) -> str:
     """Mean and half of the 95 % interval, ``71.2 ± 1.4``; a dash for what is not known.
 
-    An interval that does not lie around its mean is written out: ``71.2 (69.0 to 72.1)``.
+    Of one run, which has no interval, the figure alone. An interval that does not lie around its mean is written out: ``71.2 (69.0 to 72.1)``.
     """
     middle = number((value or {}).get("mean"))
     if middle is None:
         return UNKNOWN
     text, ends = f"{factor * middle:.{decimals}f}", interval(value)
     if ends is None:
-        return f"{text} ± {UNKNOWN}"
+        return text
     below, above = factor * (middle - ends[0]), factor * (ends[1] - middle)
     if abs(above - below) <= 2 * 10**-decimals:
         return f"{text} ± {(above + below) / 2:.{decimals}f}"
@@ -135,7 +135,7 @@ def _intervals(results: Results) -> str:
     opening = f"Mean ± half of the 95 % interval over {number_of_runs}."
     if seeds(results) == 1:
         return f"{opening} All of one seed, which cannot tell gain from noise."
-    return f"{opening} One run has no interval ({UNKNOWN})." if few == 1 else opening
+    return f"{opening} One run has no interval." if few == 1 else opening
 
 
 def _gap(results: Results) -> str:
