@@ -84,6 +84,18 @@ def test_mixing_shows_the_high_view_of_clips_that_have_one(views):
         torch.testing.assert_close(tested.joints, plain.joints)
 
 
+def test_clips_shown_in_their_high_view_have_noise_of_their_own(views):
+    high, _ = views
+    sampling = Sampling(frames=8, noise=5.0, normalisation="none")
+    made = examples(views, sampling, mixed=Side(store=high, sampling=sampling), mix=0.5)
+    quiet = Sampling(frames=8, normalisation="none")
+    still = examples(views, quiet, mixed=Side(store=high, sampling=quiet), mix=0.5)
+    batch, plainly = (next(one.training(16, seed=3, epoch=0)) for one in (made, still))
+    noise = (batch.joints - plainly.joints)[..., :2].flatten(1).numpy()
+    alike = np.corrcoef(noise) - np.eye(len(noise))
+    assert np.abs(alike).max() < 0.5
+
+
 def test_augmentation_is_drawn_anew_in_every_epoch_and_never_in_testing(views):
     _, low = views
     sampling = Sampling(frames=8)

@@ -71,7 +71,7 @@ def test_part_of_the_clips_keeps_its_match_class_by_class(views):
 def test_held_out_clips_are_trained_on_by_nobody(views):
     high, low = views
     held = data(validation=0.25)
-    judged = set(ids(low, evaluation_clips(low, FOLD, held).rows))
+    judged = set(ids(low, evaluation_clips(low, low, FOLD, held).rows))
     assert len(judged) == 15
     assert all(int(name[4:]) < 60 for name in judged)
     assert not judged & set(ids(low, training_clips(low, high, FOLD, held).rows))
@@ -82,21 +82,44 @@ def test_clips_of_one_group_are_held_out_together(tmp_path):
     clips = [(f"video{i // 4}/clip{i}", 0, "train") for i in range(40)]
     store = small_store(tmp_path / "grouped.arrow", clips + named(3, "test"))
     held = data(validation=0.3, group=r"^video\d+")
-    judged = ids(store, evaluation_clips(store, FOLD, held).rows)
+    judged = ids(store, evaluation_clips(store, store, FOLD, held).rows)
     videos = [name.split("/")[0] for name in judged]
     assert all(videos.count(video) == 4 for video in set(videos))
     assert len(judged) == 12
 
 
+def test_no_teacher_is_judged_by_clips_that_it_learnt_from(tmp_path):
+    """Views with other clips count other shares of their classes; one decides for both."""
+    clips = named(60, "train")
+    low = small_store(tmp_path / "low.arrow", [*clips[:40], *named(3, "test", 60)])
+    high = small_store(tmp_path / "high.arrow", [*clips[7:], *named(3, "test", 60)], seed=1)
+    held = data(validation=0.25)
+    judged = ids(high, evaluation_clips(high, low, FOLD, held).rows)
+    assert judged
+    assert not set(judged) & set(ids(high, teacher_clips(high, low, FOLD, held).rows))
+    assert set(judged) <= set(ids(low, evaluation_clips(low, low, FOLD, held).rows))
+
+
+def test_a_group_of_several_actions_is_held_out_whole(tmp_path):
+    clips = [(f"S{i % 12}/A{i // 12 % 3}/{i}", i // 12 % 3, "train") for i in range(108)]
+    store = small_store(tmp_path / "subjects.arrow", clips + named(3, "test"))
+    for seed in range(5):
+        held = data(validation=0.25, group=r"^S\d+", seed=seed)
+        judged = ids(store, evaluation_clips(store, store, FOLD, held).rows)
+        learnt = ids(store, training_clips(store, store, FOLD, held).rows)
+        assert judged
+        assert not {name.split("/")[0] for name in judged} & {n.split("/")[0] for n in learnt}
+
+
 def test_a_group_that_is_no_pattern_is_refused(views):
     _, low = views
     with pytest.raises(ValueError, match=r"data\.group '\(' is no pattern"):
-        evaluation_clips(low, FOLD, data(validation=0.3, group="("))
+        evaluation_clips(low, low, FOLD, data(validation=0.3, group="("))
 
 
 def test_the_test_split_is_judged_when_nothing_is_held_out(views):
     _, low = views
-    assert len(evaluation_clips(low, FOLD, data())) == 30
+    assert len(evaluation_clips(low, low, FOLD, data())) == 30
 
 
 def test_a_clip_in_training_of_one_view_and_testing_of_the_other_is_refused(tmp_path):

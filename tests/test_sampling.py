@@ -103,6 +103,18 @@ def test_training_draws_one_frame_from_each_stretch(rng):
     np.testing.assert_array_equal(stretches, np.tile(np.arange(8), (50, 1)))
 
 
+@pytest.mark.parametrize("frames", [1, 4, 8, 24])
+def test_another_number_of_frames_goes_through_the_same_part_of_a_clip(rng, frames):
+    drawn = draw(50, Sampling(frames=8, crop=0.5), rng)
+    moments = drawn.of(frames)
+    assert moments.shape == (50, frames)
+    assert (np.diff(moments, axis=1) >= 0).all()
+    assert moments.min() >= 0
+    assert moments.max() <= 1
+    plainly = plain(1, Sampling(frames=8)).of(frames)  # centres of stretches, however many
+    np.testing.assert_allclose(plainly[0], (np.arange(frames) + 0.5) / frames)
+
+
 def test_normalising_forgets_place_and_size_of_the_image(rng):
     clips = clips_of(rng, [(2, 30)])
     moved = [((joints * 3 + 500) * (scores > 0)[..., None], scores) for joints, scores in clips]

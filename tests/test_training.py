@@ -13,7 +13,9 @@ from skeldistill import checkpoint, recipe
 from skeldistill.data.views import open_views
 from skeldistill.layouts import COCO17
 from skeldistill.training import state, task, train
+from skeldistill.training.evaluate import Said
 from skeldistill.training.experiment import list_tasks, run
+from skeldistill.training.perform import _examples as examples_of
 from skeldistill.training.perform import perform, teacher_examples
 from skeldistill.training.task import Task
 
@@ -396,6 +398,63 @@ def test_a_teacher_teaches_from_what_it_was_trained_on(experiment, tmp_path):
     completed = teacher_examples(asked, high, low).student.store
     assert completed.provenance != high.provenance
     assert completed.ids.tolist() == high.ids.tolist()
+
+
+def test_a_completed_teacher_learns_from_the_clips_of_a_plain_one(experiment, tmp_path):
+    experiment["data"]["paired"] = 0.5
+    experiment["methods"] = {"plain": {"view": "high"}, "completed": {"view": "high"}}
+    experiment["methods"]["completed"]["completion"] = "SlidingWindowAverage"
+    experiment["methods"]["low"] = {}
+    parsed = recipe.parse(experiment)
+    views = open_views(parsed.data, tmp_path / "run" / "views")
+    trained = {
+        name: examples_of(only(experiment, name, tmp_path / "run"), method, *views)[0].clips
+        for name, method in parsed.methods.items()
+    }
+    assert len(trained["low"]) == 31
+    assert len(trained["plain"]) < 25
+    np.testing.assert_array_equal(trained["plain"].rows, trained["completed"].rows)
+
+
+def test_a_loss_that_starts_later_brings_its_weights_in_then(experiment, tmp_path):
+    losses = [{"name": "KL"}, {"name": "GraphMatching", "start": 1}]
+    experiment["methods"] = {"teacher": None, "later": {"losses": losses}}
+    experiment["training"]["epochs"] = 2
+    results = run(recipe.parse(experiment), tmp_path / "run")
+    first, second = results["methods"][1]["curves"][0]["epochs"]
+    assert "node" not in first["terms"]
+    assert second["terms"]["node"] > 0
+
+
+def test_clips_written_anew_under_the_same_path_are_learnt_from(experiment, tmp_path):
+    experiment["methods"] = ["teacher"]
+    parsed = recipe.parse(experiment)
+    run(parsed, tmp_path / "run")
+    before = only(experiment, "teacher", tmp_path / "run").measured()["fingerprint"]
+    small_store(tmp_path / "high.arrow", named(36, "train") + named(12, "test", 36), seed=5)
+    run(parsed, tmp_path / "run")
+    assert only(experiment, "teacher", tmp_path / "run").measured()["fingerprint"] != before
+
+
+def test_logits_that_are_no_numbers_name_nothing():
+    logits = np.array([[np.nan, 1, 2], [np.nan, 0, 1], [3, 1, 2]], np.float32)
+    said = Said(logits=logits, labels=np.array([0, 2, 0]), ids=("a", "b", "c"))
+    assert said.accuracy(1) == pytest.approx(100 / 3)
+    nothing = np.full((2, 3), np.nan, np.float32)
+    assert Said(logits=nothing, labels=np.array([0, 1]), ids=("a", "b")).accuracy(5) == 0
+
+
+def test_a_teacher_may_see_more_frames_than_its_student(experiment, tmp_path):
+    experiment["methods"] = {
+        "teacher": {"sampling": {"frames": 24}},
+        "KL": {"losses": [{"name": "KL"}]},
+    }
+    one = only(experiment, "KL", tmp_path / "run")
+    views = open_views(one.recipe.data, tmp_path / "run" / "views")
+    trained, _ = examples_of(one, one.recipe.methods["KL"], *views)
+    batch = next(trained.training(8, seed=0, epoch=0))
+    assert batch.joints.shape[2] == 8
+    assert batch.teacher_joints.shape[2] == 24
 
 
 def test_changed_clips_make_their_runs_anew(experiment, tmp_path):

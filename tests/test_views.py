@@ -85,6 +85,22 @@ def test_a_changed_file_makes_the_view_anew_and_an_equal_one_does_not(files):
     assert made(files) == 3
 
 
+def test_a_file_written_anew_in_a_folder_makes_the_view_anew(tmp_path):
+    people = [{"pose_keypoints_2d": [float(i) for i in range(54)]}]
+    folder = tmp_path / "openpose" / "wave"
+    folder.mkdir(parents=True)
+    for frame in range(3):
+        text = json.dumps({"people": people})
+        (folder / f"wave_{frame:012d}_keypoints.json").write_text(text)
+    view = View(reader="openpose", source=str(folder.parent), options={"layout": "openpose18"})
+    before, _ = origins(Data(high=view), tmp_path / "views", quiet=True)
+    people[0]["pose_keypoints_2d"][0] = 500.0
+    (folder / "wave_000000000001_keypoints.json").write_text(json.dumps({"people": people}))
+    after, _ = origins(Data(high=view), tmp_path / "views", quiet=True)
+    assert after.path != before.path
+    assert after.clip(0).joints[0, :, 0, 0].tolist() == [0.0, 500.0, 0.0]
+
+
 def test_a_view_without_labels_is_written_as_before_there_were_any():
     view = View(reader="csv", source="low.csv", options={"layout": "penn13"})
     said = view.model_dump(mode="json")

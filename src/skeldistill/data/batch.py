@@ -13,8 +13,9 @@ class Batch:
     """Some clips as a network sees them.
 
     joints: ``(n, m, t, v, c)``. labels: ``(n,)``. clips: their places among the examples, ``(n,)``.
-    teacher_joints: the matches' joints, ``(b, m, t, v, c)``, and matched: which of the n clips
-    they belong to, ``(n,)``; both None without a teacher.
+    teacher_joints: the matches' joints, ``(b, l, s, w, d)``, as many persons, frames and joints as
+    the teacher sees, and matched: which of the n clips they belong to, ``(n,)``; both None without
+    a teacher.
     second_labels: where clips are mixed, the actions of what is mixed in, ``(n,)``. weight: of the
     clips themselves, from 0.5 to 1; 1 where nothing is mixed.
     """
@@ -22,7 +23,7 @@ class Batch:
     joints: Float32[Tensor, "n m t v c"]
     labels: Int64[Tensor, " n"]
     clips: Int64[Tensor, " n"]
-    teacher_joints: Float32[Tensor, "b m t w d"] | None = None
+    teacher_joints: Float32[Tensor, "b l s w d"] | None = None
     matched: Bool[Tensor, " n"] | None = None
     second_labels: Int64[Tensor, " n"] | None = None
     weight: float = 1.0

@@ -1,7 +1,7 @@
 """The road's end: batches of tensors, teacher's and student's view side by side."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -138,9 +138,9 @@ class Examples:
         matches = self.clips.teacher_rows[places]
         swapped = (choice.coins < self.mix) & (matches != SOLITARY)
         if self.mixed is not None and swapped.any():
-            student[swapped] = self.mixed.arrays(
-                matches[swapped], choice.some(swapped), seed=seed, epoch=epoch
-            )
+            # with noise of their own: it is drawn clip after clip
+            others = replace(choice.some(swapped), noise_seed=choice.noise_seed + 1)
+            student[swapped] = self.mixed.arrays(matches[swapped], others, seed=seed, epoch=epoch)
         teacher = matched = None
         if self.teacher is not None:
             paired = matches != SOLITARY

@@ -46,7 +46,7 @@ def training_clips(store: Store, high: Store, fold: recipe.Fold, data: recipe.Da
     With ``data.paired`` below 1, that share of the clips (rounded, class by class) keeps its match.
     """
     rows = store.in_split(fold.train)
-    rows = rows[~_held_out(store, rows, data)]
+    rows = rows[~_held_out(store, rows, store, fold, data)]
     _refuse_leaks(store, high, fold)
     matches = match(store, rows, high)
     in_training = np.isin(matches, high.in_split(fold.train))
@@ -80,26 +80,20 @@ def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data)
     rows = high.in_split(fold.train)
     if data.validation or data.paired < 1:
         low_training = training_clips(low, high, fold, data)
-        lost = set(_ids(low)) - set(_ids(low, low_training.only_paired().rows))
-        groups = _groups(low, low.in_split(fold.train), data)
-        held = {groups[i] for i in np.flatnonzero(_held_out(low, low.in_split(fold.train), data))}
-        mine = _groups(high, rows, data)
-        rows = np.array(
-            [
-                row
-                for row, group in zip(rows, mine, strict=True)
-                if high.ids[row] not in lost and group not in held
-            ],
-            np.int64,
-        )
+        lost = list(set(_ids(low)) - set(_ids(low, low_training.only_paired().rows)))
+        held = _held_out(high, rows, low, fold, data)
+        rows = rows[~held & ~np.isin(high.ids[rows], lost)]
     return Clips(rows=rows, teacher_rows=rows, labels=_labels(high, rows))
 
 
-def evaluation_clips(store: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
-    """The clips that methods are compared on: the test split, or the validation part."""
+def evaluation_clips(store: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
+    """The clips of a view that methods are compared on: the test split, or the validation part.
+
+    The low view's training clips decide what is held out, whichever view is asked for.
+    """
     if data.validation:
         rows = store.in_split(fold.train)
-        rows = rows[_held_out(store, rows, data)]
+        rows = rows[_held_out(store, rows, low, fold, data)]
         if not len(rows):
             raise ValueError(f"no clip of split {fold.train!r} is held out for validation")
     else:
@@ -146,11 +140,17 @@ def _refuse_leaks(store: Store, high: Store, fold: recipe.Fold) -> None:
             )
 
 
-def _held_out(store: Store, rows: np.ndarray, data: recipe.Data) -> np.ndarray:
+def _held_out(
+    store: Store, rows: np.ndarray, low: Store, fold: recipe.Fold, data: recipe.Data
+) -> np.ndarray:
+    """Which rows belong to the groups that hold a clip of the low view's validation part."""
     if not data.validation:
         return np.zeros(len(rows), bool)
-    groups = _groups(store, rows, data)
-    return _chosen(store, rows, data.validation, f"validation:{data.seed}", groups)
+    deciding = low.in_split(fold.train)
+    groups = _groups(low, deciding, data)
+    chosen = _chosen(low, deciding, data.validation, f"validation:{data.seed}", groups)
+    held = [groups[place] for place in np.flatnonzero(chosen)]
+    return np.isin(_groups(store, rows, data), held)
 
 
 def _groups(store: Store, rows: np.ndarray, data: recipe.Data) -> list[str]:

@@ -39,6 +39,17 @@ class Choice:
     coins: Float64[np.ndarray, " n"]
     noise_seed: int = 0
 
+    def of(self, frames: int) -> Float64[np.ndarray, "n f"]:
+        """The moments of so many frames, which go through the clip as the drawn ones do."""
+        drawn = self.moments.shape[1]
+        if frames == drawn:
+            return self.moments
+        at = (np.arange(frames) + 0.5) * drawn / frames - 0.5  # among the drawn ones
+        before = np.clip(np.floor(at).astype(np.int64), 0, max(drawn - 2, 0))
+        after = np.minimum(before + 1, drawn - 1)
+        steps = self.moments[:, after] - self.moments[:, before]
+        return np.clip(self.moments[:, before] + (at - before) * steps, 0, 1)
+
     def some(self, kept: Bool[np.ndarray, " n"] | slice) -> "Choice":
         """The same chance for some of the clips."""
         chosen = {
@@ -168,14 +179,14 @@ def _gather(
                 joints[absent] = scores[absent] = 0
         return joints, scores
 
-    count = np.arange(sampling.frames)[None]
+    count, moments = np.arange(sampling.frames)[None], choice.of(sampling.frames)
     if sampling.frame_choice == "uniform":
-        return take(np.minimum((choice.moments * lengths).astype(np.int64), lengths - 1))
+        return take(np.minimum((moments * lengths).astype(np.int64), lengths - 1))
     if sampling.frame_choice == "replay":
         return take(count % lengths)
     if sampling.frame_choice == "zeros":
         return take(np.minimum(count, lengths - 1), count < lengths)
-    exact = np.clip(choice.moments * lengths - 0.5, 0, lengths - 1)  # resize
+    exact = np.clip(moments * lengths - 0.5, 0, lengths - 1)  # resize
     before = exact.astype(np.int64)
     after = np.minimum(before + 1, lengths - 1)
     return _between(take(before), take(after), (exact - before).astype(np.float32))

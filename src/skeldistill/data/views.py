@@ -109,9 +109,8 @@ def _origin(
     assert view.reader is not None
     source = Path(recipe.expanded(view.source)) if view.source else None
     labels = _labels(view, high)
-    changed = str(source.stat().st_mtime_ns) if source is not None and source.exists() else ""
     named = {"reader": view.reader, "source": str(source), "options": view.options}
-    made = folder / f"{name}-{_key(changed, named | _held(view, labels))}.arrow"
+    made = folder / f"{name}-{_key(_times(source), named | _held(view, labels))}.arrow"
     if made.exists():
         return Store.open(made)
     options = dict(view.options)
@@ -120,6 +119,17 @@ def _origin(
     reader = readers.find(view.reader, **options)
     made.parent.mkdir(parents=True, exist_ok=True)
     return import_source(reader, source, made, labels=labels, progress=not quiet)
+
+
+def _times(source: Path | None) -> str:
+    """Changes when a source does, or any file below it."""
+    if source is None or not source.exists():
+        return ""
+    if not source.is_dir():
+        return str(source.stat().st_mtime_ns)
+    below = sorted(source.rglob("*"))
+    told = [(str(path.relative_to(source)), path.stat()) for path in below if path.is_file()]
+    return str([(name, stat.st_size, stat.st_mtime_ns) for name, stat in told])
 
 
 def _labels(view: recipe.View, high: Store | None) -> Path | None:

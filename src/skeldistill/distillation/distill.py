@@ -91,6 +91,9 @@ class Distiller(nn.Module):
         Where several processes take a step `together`, all losses are this one's share of them.
         """
         student = self.ask_student(batch)
+        # A tensor of its own beside the way to the logits: of some networks the features are a step
+        # on that way, and a loss on the logits would count in a revision by both once more.
+        student = student._replace(features=student.features.view_as(student.features))
         task = self._judge(student, batch) + sum(value for _, value in student.losses)
         terms: dict[str, Tensor] = {}
         if self._teacher:

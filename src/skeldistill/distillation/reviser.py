@@ -62,7 +62,8 @@ class Reviser:
             task_loss: the loss that must not be made worse.
             terms: the distillation losses by name, each already weighed.
             parameters: of the student and of the losses' adaptation layers.
-            seen: the tensors through which the terms depend on the student: logits and features.
+            seen: the tensors through which the terms depend on the student: logits and features,
+                neither of them computed from the other.
         """
         seen = [tensor for tensor in seen if tensor.requires_grad]
         several = sum(term.requires_grad for term in terms.values()) > 1

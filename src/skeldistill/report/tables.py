@@ -72,7 +72,8 @@ def _row(method: Method, winner: bool) -> Row:
 def score(value: dict[str, Any] | None, *, factor: float = 1.0, decimals: int = 1) -> str:
     """Mean and half of the 95 % interval, ``71.2 ± 1.4``; a dash for what is not known.
 
-    Of one run, which has no interval, the figure alone. An interval that does not lie around its mean is written out: ``71.2 (69.0 to 72.1)``.
+    Of one run, which has no interval, the figure alone. An interval that does not lie around its
+    mean is written out: ``71.2 (69.0 to 72.1)``.
     """
     middle = number((value or {}).get("mean"))
     if middle is None:

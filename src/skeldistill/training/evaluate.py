@@ -40,10 +40,10 @@ class Said:
 def in_top(
     logits: Float32[np.ndarray, "n k"], labels: Int64[np.ndarray, " n"], top: int
 ) -> np.ndarray:
-    """Whether each clip's label is among its `top` highest logits; ties count against it."""
+    """Whether each clip's label is among its `top` highest logits; not in a tie, nor if nan."""
     own = logits[np.arange(len(labels)), labels]
-    better = (logits >= own[:, None]).sum(axis=1) - 1
-    return better < top
+    lower = (logits < own[:, None]).sum(axis=1)
+    return (lower >= logits.shape[1] - top) & ~np.isnan(own)
 
 
 @torch.inference_mode()

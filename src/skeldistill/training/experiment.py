@@ -16,7 +16,7 @@ from skeldistill.training.bars import shown
 from skeldistill.training.perform import check
 from skeldistill.training.pool import at_once
 from skeldistill.training.results import gather
-from skeldistill.training.task import Task
+from skeldistill.training.task import Task, look_again
 from skeldistill.training.turns import Say, alone_in, in_turn
 
 
@@ -49,6 +49,7 @@ def run(
     began = time.perf_counter()
     if jobs > 1 and processes.count() > 1:
         raise ValueError("either torchrun or --jobs: several processes train one network at a time")
+    look_again()
     console = console if processes.first() else None
     say = _say(console)
     with processes.joined():
@@ -74,6 +75,7 @@ def run_one(
     recipe: Recipe, root: Path, method: str, fold: int, seed: int, *, console: Console | None = None
 ) -> Task:
     """Train one method on one fold under one seed, and first what it needs; the finished task."""
+    look_again()
     console = console if processes.first() else None
     say = _say(console)
     last = Task(recipe=recipe, root=root, method=method, fold=fold, seed=seed)
@@ -120,7 +122,7 @@ def _prepare(recipe: Recipe, root: Path, *, quiet: bool) -> None:
     high, low = open_views(recipe.data, root / "views", quiet=quiet)
     for fold in recipe.data.folds:
         high.in_split(fold.train)
-        evaluation_clips(low, fold, recipe.data)
+        evaluation_clips(low, low, fold, recipe.data)
     for name, method in recipe.methods.items():
         view = high if method.view == "high" else low
         derived(view, (), method.completion, recipe.data.seed, root / "views", quiet=quiet)

@@ -69,7 +69,8 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     recipe, method = task.recipe, task.recipe.methods[task.method]
     views = open_views(recipe.data, task.root / "views", quiet=True)
     examples, tested = _examples(task, method, *views)
-    torch.manual_seed(task.seed)
+    # a teacher's weights begin apart from its students', whose features would be alike otherwise
+    torch.manual_seed(task.seed if method.view == "low" else 2**40 + task.seed)
     student = make_network(recipe, method, examples.student, number_of_classes(*views))
     fresh = _start_from(student, method, task) if method.start_from else ()
     teachers = [task.sibling(name) for name in method.teachers]
@@ -168,13 +169,15 @@ def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Exam
     view = high if method.view == "high" else low
     seen = derived(view, (), method.completion, recipe.data.seed, folder, quiet=True)
     tested = Examples(
-        clips=evaluation_clips(seen, fold, recipe.data), student=Side(store=seen, sampling=sampling)
+        clips=evaluation_clips(seen, low, fold, recipe.data),
+        student=Side(store=seen, sampling=sampling),
     )
-    taught = high if method.augment == "high" and method.augmentation else seen
-    clips = (
+    from_high = method.augment == "high" and bool(method.augmentation)
+    taught = high if from_high else seen
+    clips = (  # of the same rows in the view that is completed
         teacher_clips(high, low, fold, recipe.data)
-        if taught is high
-        else training_clips(taught, high, fold, recipe.data)
+        if from_high or method.view == "high"
+        else training_clips(low, high, fold, recipe.data)
     )
     if method.clips == "paired":
         clips = clips.only_paired()

@@ -34,10 +34,10 @@ class Comparison:
     """How much better (percentage points) one method is than another on the same clips.
 
     low, high: 95 % interval by bootstrap over seeds and clips. p: two-sided sign-flip permutation
-    test by clip. Where folds share clips, all answers about a clip are drawn, and change sides,
-    together: what is asked twice is not known twice as well. seeds: how many trainings of each
-    method there were. above_noise: the interval does not hold 0, and there was more than one
-    training, so that it knows of training's noise.
+    test by clip; unlike the interval it knows nothing of training's noise. Where folds share clips,
+    all answers about a clip are drawn, and change sides, together: what is asked twice is not known
+    twice as well. seeds: how many trainings of each method there were. above_noise: the interval
+    does not hold 0, and there was more than one training, so that it knows of training's noise.
     gained, lost: clips that only the one, only the other names rightly in most of its trainings;
     mcnemar_p: exact McNemar test on them; odds_ratio: gained to lost, half a clip added to both
     (Haldane), so that it is finite. cohens_h: difference of the arcsines of both accuracies, about
@@ -63,7 +63,7 @@ class Comparison:
     def sentence(self, method: str, against: str) -> str:
         """The comparison in plain words."""
         size = abs(self.difference)
-        interval = f"95 % interval {self.low:+.1f} to {self.high:+.1f}, {p_value(self.p)}"
+        interval = f"95 % interval {self.low:+.1f} to {self.high:+.1f}, by clip {p_value(self.p)}"
         if self.seeds == 1:
             return (
                 f"{method} against {against}: {self.difference:+.1f} points on these clips "

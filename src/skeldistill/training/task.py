@@ -108,6 +108,11 @@ def _views_mark(data: str, root: Path) -> str:
     return f"{high.fingerprint} {low.fingerprint}"
 
 
+def look_again() -> None:
+    """Forget what was seen in stores, which may have been written anew since."""
+    _views_mark.cache_clear()
+
+
 def _digest(path: Path) -> str:
     """What a checkpoint holds, under whatever path it lies."""
     if not path.is_file():

@@ -86,7 +86,7 @@ def fit(
     _enough_for_all(len(examples), training.batch_size, steps)
     fabric, events = _fabric(training), Events(folder)
     learned = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.SGD(
+    sgd = torch.optim.SGD(
         learned,
         lr=training.learning_rate,
         momentum=training.momentum,
@@ -94,9 +94,11 @@ def fit(
         weight_decay=training.weight_decay,
         fused=fabric.device.type in ("cpu", "cuda"),
     )
-    history = state.load(folder, distiller, optimizer, device=fabric.device)
+    fabric.setup_module(distiller)  # first: the optimizer's state follows the weights
+    history = state.load(folder, distiller, sgd, device=fabric.device)
     _same_everywhere(history, folder)
-    _, optimizer = fabric.setup(distiller, optimizer)
+    _remember_all(sgd, learned)
+    optimizer: Any = fabric.setup_optimizers(sgd)  # one, where it may be several
     examples = _remembered(fabric, distiller, examples, training)
     for epoch in range(len(history), training.epochs):
         began = time.perf_counter()
@@ -140,6 +142,16 @@ def fit(
             state.save(folder, distiller, optimizer, history)
             events.write(_scalars(entry), step=epoch + 1)
     return history
+
+
+def _remember_all(optimizer: torch.optim.Optimizer, learned: list[torch.nn.Parameter]) -> None:
+    """Give weights without a momentum one of 0, which is the same step.
+
+    The fused step takes them all at once, and fails on weights that learn later than others, such
+    as those of a loss that starts in a later epoch.
+    """
+    for parameter in learned:
+        optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
 
 
 def _fabric(training: Training) -> Fabric:
