@@ -51,7 +51,8 @@ def test_nor_do_cheap_ones_or_those_in_space(tmp_path: Path, options: dict[str, 
         ("pixels", 1 / 640, "strange for pixels; are these shares of an image"),
         ("metres", 1, "strange for metres; are these millimetres"),
         ("normalised", 1, "strange for normalised; are these pixels"),
-        ("parsecs", 1e9, None),
+        ("parsecs", 1e9, "none that are known (metres, pixels, normalised, body)"),
+        ("body", 1e-3, None),
     ],
 )
 def test_strange_units_are_told(

@@ -119,9 +119,25 @@ def test_damaged_results_are_named(skeldistill, tmp_path):
     assert "results.json is damaged" in err
 
 
+def test_folders_that_are_no_runs_are_told_what_they_are(skeldistill, tmp_path):
+    code, _, err = skeldistill("report", tmp_path)
+    assert code == 1
+    assert "no finished experiment" in err
+    (tmp_path / "recipe.yaml").write_text("name: a", encoding="utf-8")
+    code, _, err = skeldistill("evaluate", tmp_path, "low.arrow")
+    assert code == 1
+    assert "is an experiment; name one of its runs" in err
+
+
 def test_what_there_is(skeldistill):
     assert "mediapipe33" in skeldistill("layouts")[1]
     assert "JointOcclusion" in skeldistill("parts")[1]
+    told = skeldistill("parts", "SlidingWindowAverage")[1]
+    assert "frames in the window" in told
+    assert "window" in told.splitlines()[-3]
+    code, _, err = skeldistill("parts", "SlidingWindow")
+    assert code == 1
+    assert "did you mean 'SlidingWindowAverage'" in err
     assert "properties" in json.loads(skeldistill("schema")[1])
     code, out, _ = skeldistill("cost", "STGCN", "--frames", 16, "--persons", 1)
     assert code == 0

@@ -192,6 +192,14 @@ def test_the_example_asks_for_a_clip_in_one_line(whose, request, monkeypatch):
         runpy.run_path(str(folder / "example.py"))
 
 
+def test_the_example_tells_joints_that_it_does_not_know(exported, tmp_path, monkeypatch):
+    clip = {"joints": np.ones((1, 4, 3, 2)).tolist()}
+    (tmp_path / "clip.json").write_text(json.dumps(clip), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["example.py", str(tmp_path / "clip.json")])
+    with pytest.raises(SystemExit, match=r"clip\.json: joints of shape \(1, 4, 3, 2\), not"):
+        runpy.run_path(str(exported[0] / "example.py"))
+
+
 def said_by_example(folder, recogniser, path, monkeypatch, capsys):
     script = export_example.onnx_example(recogniser)
     export_folder.write_folder(folder, recogniser, None, script)

@@ -94,7 +94,7 @@ def test_a_kill_in_the_middle_costs_only_what_was_in_hand(folder, tmp_path):
     )
     script.write_text(textwrap.dedent(text), encoding="utf-8")
     with subprocess.Popen([sys.executable, str(script)], start_new_session=True) as process:
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + 120
         while not list(work.glob("*/*.npz")) and time.monotonic() < give_up:
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
@@ -178,7 +178,7 @@ def test_damaged_videos_become_rows_and_the_others_clips(folder, tmp_path):
 def test_when_nothing_can_be_read_no_store_appears(tmp_path):
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").write_text("no video", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"none of 1 videos could be extracted; see .*failures"):
+    with pytest.raises(ValueError, match=r"a\.mp4: cannot be decoded as a video"):
         made(tmp_path / "videos", tmp_path)
     assert not (tmp_path / "out.arrow").exists()
 

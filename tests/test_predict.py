@@ -555,7 +555,7 @@ def test_a_camera_tells_at_once_and_stops_when_told(monkeypatch, stopped):
     told = []
     telling = running.Telling(say=told.append, failed=told.append, watch=lambda name, share: None)
     wanted = running.Wanted(rules=RULES, seconds=4.0 if clock else None)
-    assert running.run(sides(), each, wanted, telling) == 0
+    assert running.run(sides(), each, wanted, telling).failures == 0
     first, second = map(json.loads, told)
     assert (first["label"], second["label"]) == ("left", "right")
     assert first["end"] == second["start"]

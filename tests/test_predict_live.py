@@ -83,7 +83,7 @@ def camera(tmp_path, monkeypatch):
         told: list[str] = []
         telling = running.Telling(say=told.append, failed=told.append, watch=lambda *_: None)
         asked = running.Wanted(rules=rules, **wanted)
-        assert running.run(recogniser, each, asked, telling) == 0
+        assert running.run(recogniser, each, asked, telling).failures == 0
         return [json.loads(line) for line in told], path
 
     return run

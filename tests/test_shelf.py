@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 
+from skeldistill import degradations
 from skeldistill.shelf import build
 
 
@@ -50,3 +51,10 @@ def test_plain_values_become_what_the_option_is():
     assert made == Mender(width=2.0, layout="17", windows=(1, 2), names=["a"], form="papr")  # type: ignore[arg-type]
     thing = object()
     assert build("mender", Mender, {"given": thing}).given is thing
+
+
+def test_an_option_that_is_needed_is_named():
+    with pytest.raises(
+        ValueError, match=r"JointOcclusion needs probability; give probability=\.\.\."
+    ):
+        build("degradation", degradations.find("JointOcclusion"), {})

@@ -1,5 +1,6 @@
 """A whole experiment on small stores: it learns, resumes exactly, and skips what is done."""
 
+import io
 import itertools
 import json
 import shutil
@@ -7,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from stores import named, small_store
 
 from skeldistill import checkpoint, recipe
@@ -434,6 +436,17 @@ def test_clips_written_anew_under_the_same_path_are_learnt_from(experiment, tmp_
     small_store(tmp_path / "high.arrow", named(36, "train") + named(12, "test", 36), seed=5)
     run(parsed, tmp_path / "run")
     assert only(experiment, "teacher", tmp_path / "run").measured()["fingerprint"] != before
+
+
+def test_finished_trainings_of_other_settings_are_named_before_they_are_lost(experiment, tmp_path):
+    experiment["methods"] = ["teacher"]
+    run(recipe.parse(experiment), tmp_path / "run")
+    experiment["training"]["epochs"] = 1
+    heard = Console(file=io.StringIO(), width=200)
+    run(recipe.parse(experiment), tmp_path / "run", console=heard)
+    said = heard.file.getvalue()
+    assert "1 finished trainings had other settings" in said
+    assert "teacher" in said
 
 
 def test_logits_that_are_no_numbers_name_nothing():

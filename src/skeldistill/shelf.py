@@ -47,6 +47,15 @@ def _fitting(where: str, annotation: Any, value: Any) -> Any:
         raise ValueError(f"{where}: {wrong['msg']} (got {value!r})") from None
 
 
+def asked_for(part: type) -> list[str]:
+    """The options without a default."""
+    return [
+        name
+        for name, parameter in inspect.signature(part).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
+    ]
+
+
 def build(kind: str, part: type, options: Mapping[str, Any], *given: Any) -> Any:
     """Make a part from the options of a recipe, so that a wrong option is one clear line."""
     accepted = {
@@ -61,6 +70,11 @@ def build(kind: str, part: type, options: Mapping[str, Any], *given: Any) -> Any
                 f"{kind} {part.__name__} has no option {option!r}; {nearest(option, accepted)}"
             )
         fitting[option] = _fitting(f"{kind} {part.__name__}: {option}", accepted[option], value)
+    needed = [option for option in asked_for(part) if option not in fitting]
+    if needed:
+        raise ValueError(
+            f"{kind} {part.__name__} needs {' and '.join(needed)}; give {needed[0]}=..."
+        )
     try:
         return part(*given, **fitting)
     except TypeError as error:

@@ -52,12 +52,12 @@ def run(
 
     Example: `skeldistill run recipes/demo.yaml --set training.epochs=20 --jobs 2`
     """
+    loaded = load(recipe, changes, methods, seeds)  # a slip in it is told before torch is there
     from skeldistill import processes
     from skeldistill.report import maps, page, tables
     from skeldistill.training import experiment
     from skeldistill.training.features import FILE as FEATURES
 
-    loaded = load(recipe, changes, methods, seeds)
     root = _root(loaded, out)
     if restart:
         _begin_anew(experiment.list_tasks(loaded, root))
@@ -134,6 +134,8 @@ def report(
     from skeldistill.training.features import FILE
 
     path = folder / "results.json"
+    if not path.is_file():
+        raise ValueError(f"{folder} is no finished experiment: it has no {path.name}")
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -166,10 +168,13 @@ def part_matrix(
     """
     from rich.table import Table
 
+    from skeldistill.files import whole
     from skeldistill.layouts import PARTS
     from skeldistill.report import figures
     from skeldistill.training.outside import part_matrix_of
 
+    if out is not None and out.suffix.lower() not in (".png", ".svg"):
+        raise ValueError(f"--out {out}: a heat map is written as .png or .svg")
     missed, weights, classes = part_matrix_of(folder, seed, fold)
     table = Table("action", *(part.replace("_", " ") for part in PARTS))
     for name, shares, row in zip(classes, missed, weights, strict=True):
@@ -181,7 +186,9 @@ def part_matrix(
     Console().print(table)
     if out is not None:
         results = {"methods": [{"part_matrix": missed}], "classes": classes}
-        figures.part_matrix(results).savefig(out, bbox_inches="tight", dpi=150)
+        with whole(out) as partial:
+            drawn = figures.part_matrix(results)
+            drawn.savefig(partial, format=out.suffix[1:].lower(), bbox_inches="tight", dpi=150)
         typer.echo(f"heat map: {out}")
 
 

@@ -127,14 +127,17 @@ def predict(
         about = replace(found.about, units=units) if units else found.about
         recogniser.check(about, converting=convert)
         with _told(about.num_clips) as telling:
-            failures = running.run(recogniser, found, wanted, telling)
+            ran = running.run(recogniser, found, wanted, telling)
     for path in (out, overlay):
         if path is not None:
-            empty = path.is_file() and not path.stat().st_size
-            why = " (empty: no action was as sure as --enter asks for)" if empty else ""
-            typer.echo(f"written: {path}{why}", err=True)
-    if failures:
-        typer.echo(f"skeldistill: {failures} videos could not be read", err=True)
+            typer.echo(f"written: {path}", err=True)
+    if not ran.actions:
+        typer.echo(
+            f"no action was found: none as sure as --enter {enter:g}, and as long as --shortest",
+            err=True,
+        )
+    if ran.failures:
+        typer.echo(f"skeldistill: {ran.failures} videos could not be read", err=True)
         raise typer.Exit(1)
 
 

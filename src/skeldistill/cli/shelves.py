@@ -1,11 +1,16 @@
 """Commands that tell what there is: layouts, parts, the recipe's schema."""
 
+import inspect
 import json
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+FROM_THE_DATA = ("classes", "persons", "channels")
+"""Options of networks that a recipe does not say: its data do."""
 
 
 def layouts(
@@ -28,28 +33,63 @@ def layouts(
     Console().print(table)
 
 
-def parts() -> None:
-    """List every part that a recipe may name: readers, degradations, completions, networks, losses.
+def parts(
+    part: Annotated[
+        str | None, typer.Argument(help="A part: say what it is, and all its options.")
+    ] = None,
+) -> None:
+    """List every part that recipes and commands may name, or the options of one.
 
     Example: `skeldistill parts`
-    """
-    from skeldistill import completions, degradations, losses, networks, readers
 
-    shelves = {
+    Example: `skeldistill parts SlidingWindowAverage`
+    """
+    from skeldistill import completions, degradations, estimators, losses, networks, readers
+    from skeldistill.shelf import pick
+
+    shelves: dict[str, Mapping[str, type]] = {
         "readers": readers.SHELF,
         "degradations": degradations.SHELF,
         "completions": completions.SHELF,
         "networks": networks.SHELF,
         "losses": losses.SHELF,
+        "estimators": estimators.SHELF,
     }
-    table = Table("shelf", "part", "what it is")
+    if part is not None:
+        _explain(pick("part", {n: one for of in shelves.values() for n, one in of.items()}, part))
+        return
+    table = Table("shelf", "part", "what it is", "options")
     for shelf, members in shelves.items():
-        for name, part in members.items():
-            said = (part.__doc__ or "").strip().splitlines()
-            table.add_row(shelf, name, said[0] if said else "")
+        for name, one in members.items():
+            said = (one.__doc__ or "").strip().splitlines()
+            table.add_row(shelf, name, said[0] if said else "", ", ".join(_options(one)))
             shelf = ""
         table.add_section()
     Console().print(table)
+
+
+def _explain(part: type) -> None:
+    """All that its docstring says, then every option with its default."""
+    typer.echo(inspect.cleandoc(part.__doc__ or part.__name__))
+    table = Table("option", "default", "kind")
+    for name, option in _options(part).items():
+        default = "(needed)" if option.default is option.empty else repr(option.default)
+        kind = option.annotation
+        table.add_row(name, default, kind.__name__ if isinstance(kind, type) else str(kind))
+    typer.echo()
+    if table.rows:
+        Console().print(table)
+    else:
+        typer.echo("It has no options.")
+
+
+def _options(part: type) -> dict[str, inspect.Parameter]:
+    """What a recipe may say of a part; the data say the rest."""
+    return {
+        name: parameter
+        for name, parameter in inspect.signature(part).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in FROM_THE_DATA
+    }
 
 
 def schema() -> None:

@@ -24,6 +24,9 @@ SIZES = {
 }
 """By the units: how long a body is at least and at most, and what it may be if it is not."""
 
+UNITS = (*SIZES, "body")
+"""All that are known; a body's own size is 1 in the last."""
+
 LONGEST_BONE = 0.5
 """No bone of a body is longer than this part of it; in real data sets none is above 0.36."""
 CROSSED = 0.6
@@ -132,12 +135,18 @@ def _heights(layout: Layout, joints: np.ndarray, seen: np.ndarray) -> np.ndarray
 
 def _units(store: Store, size: float) -> Iterator[Finding]:
     if store.units not in SIZES:
+        if store.units not in UNITS:
+            line = (
+                f"units {store.units!r} are none that are known ({', '.join(UNITS)}); networks "
+                "take no other clips than in these very units"
+            )
+            yield Finding("warning", line)
         return
     least, most, else_ = SIZES[store.units]
     if not least <= size <= most:
         line = (
             f"a body is {size:.3g} long, which is strange for {store.units}; are these {else_}? "
-            "Name the units when you import"
+            f"Name the units when you import (--option units=..., of {', '.join(UNITS)})"
         )
         yield Finding("warning", line)
 

@@ -37,6 +37,8 @@ layout, labels, told = (
 how = told["sampling"]
 clip = np.load(file) if file.suffix == ".npz" else json.loads(file.read_text(encoding="utf-8"))
 joints = np.asarray(clip["joints"], np.float64)
+if joints.ndim != 4 or joints.shape[2:] != ({joints}, {coordinates}):
+    sys.exit(f"{{file}}: joints of shape {{joints.shape}}, not (.., .., {joints}, {coordinates})")
 everybody = np.broadcast_to(joints.any(axis=(2, 3))[..., None], joints.shape[:3])
 scores = np.asarray(clip["scores"] if "scores" in clip else everybody, np.float64)
 '''

@@ -116,6 +116,11 @@ def extract(
     failures = _list_failures(videos, parts, journal, work / FAILURES)
     there = [video for video in videos if extract_parts.is_whole(parts[video.id])]
     if not there:
+        if len(videos) == 1:
+            failure = journal.failure(parts[videos[0].id].stem)
+            reason = failure.reason if failure else "it was not extracted"
+            named = videos[0].path.name in reason
+            raise ValueError(reason if named else f"{videos[0].path}: {reason}")
         raise ValueError(f"none of {len(videos)} videos could be extracted; see {failures}")
     provenance = {
         "estimators": abouts,

@@ -161,7 +161,8 @@ def _accuracy(
             top = row["top1"]
             said.append(
                 f"the same method over {len(top['values'])} trainings (folds and seeds): top-1 "
-                f"{top['mean']:.2f} %, 95 % interval {top['low']:.2f} to {top['high']:.2f}"
+                f"{top['mean']:.2f} %, 95 % interval {max(top['low'], 0):.2f} to "
+                f"{min(top['high'], 100):.2f}"
             )
     comparisons = results.get("comparisons") or ()
     said += [about["sentence"] for about in comparisons if about["method"] == method]

@@ -56,21 +56,35 @@ class Telling:
     watch: Callable[[str, float], None]
 
 
-def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telling) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What came of a run: how many videos could not be read, and how many actions were found."""
+
+    failures: int
+    actions: int
+
+
+def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telling) -> Ran:
     """Go through all sources, and write what was asked for.
 
     A video that cannot be read is told and left out if there are others.
 
     Returns:
-        How many were left out.
+        What came of it.
 
     Raises:
         OSError, ValueError: one line; nothing is left half-written.
     """
     _check(sources, wanted)
-    failures = 0
+    failures = actions = 0
     with ExitStack() as stack:
-        put = stack.enter_context(_output(wanted, telling.say))
+        write = stack.enter_context(_output(wanted, telling.say))
+
+        def put(name: str, found: list[Action]) -> None:
+            nonlocal actions
+            actions += len(found)
+            write(name, found)
+
         used: set[str] = set()
         for origin in sources.each:
             name = _unused(outputs.file_name(origin.name), used)
@@ -83,7 +97,7 @@ def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telli
                 telling.failed(" ".join(str(error).split()))
         if failures and failures == sources.about.num_clips:
             raise ValueError(f"none of the {failures} videos could be read")
-    return failures
+    return Ran(failures=failures, actions=actions)
 
 
 Put = Callable[[str, list[Action]], None]

@@ -153,6 +153,8 @@ class _Unpickler(_Machine):
         self._names = _allowed()
 
     def find_class(self, module: str, name: str) -> Any:
+        if not all(part.isidentifier() for part in (*module.split("."), name)):
+            raise ValueError("it is another kind of file")
         if (module, name) not in self._names:
             raise _Refused(
                 f"it asks for {module}.{name}, and only numpy arrays and plain containers are "

@@ -16,7 +16,7 @@ from skeldistill.training.bars import shown
 from skeldistill.training.perform import check
 from skeldistill.training.pool import at_once
 from skeldistill.training.results import gather
-from skeldistill.training.task import Task, look_again
+from skeldistill.training.task import MEASURED, Task, look_again
 from skeldistill.training.turns import Say, alone_in, in_turn
 
 
@@ -59,6 +59,8 @@ def run(
                     _prepare(recipe, root, quiet=console is None)
                 write_text(root / "recipe.yaml", recipe.to_yaml())  # of what is not refused
         tasks = list_tasks(recipe, root)
+        if processes.first():
+            _tell_of_changes(tasks, say)
         with shown(tasks, console) as (watch, finished):
             if jobs > 1:
                 at_once(tasks, jobs, watch, finished, say)
@@ -90,6 +92,17 @@ def run_one(
         with shown(tasks, console) as (watch, finished):
             in_turn(tasks, watch, finished, say)
     return last
+
+
+def _tell_of_changes(tasks: list[Task], say: Say) -> None:
+    """Say which finished trainings are not those that are asked for now."""
+    others = [task for task in tasks if (task.folder / MEASURED).is_file() and not task.done]
+    if others:
+        names = ", ".join(dict.fromkeys(task.method for task in others))
+        say(
+            f"{len(others)} finished trainings had other settings or data and are done anew "
+            f"(another --out keeps them): {names}"
+        )
 
 
 def _say(console: Console | None) -> Say:

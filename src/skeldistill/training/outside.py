@@ -69,6 +69,10 @@ def evaluate_run(
         ValueError: without a store, anything but a finished task's folder; with one, as
             `evaluate_store`.
     """
+    if (path / "recipe.yaml").is_file():
+        raise ValueError(
+            f"{path} is an experiment; name one of its runs, such as {path / 'fold0/SKD/seed0'}"
+        )
     if store_path is not None:
         return evaluate_store(path / NETWORK if path.is_dir() else path, store_path, split)
     if not (path / SAID).is_file():
