@@ -95,7 +95,7 @@ def test_a_kill_in_the_middle_costs_only_what_was_in_hand(folder, tmp_path):
     script.write_text(textwrap.dedent(text), encoding="utf-8")
     with subprocess.Popen([sys.executable, str(script)], start_new_session=True) as process:
         give_up = time.monotonic() + 120
-        while not list(work.glob("*/*.npz")) and time.monotonic() < give_up:
+        while not list(work.glob("*/[!.]*.npz")) and time.monotonic() < give_up:
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
     done = len(list(work.glob("*/[!.]*.npz")))
