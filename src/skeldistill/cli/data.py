@@ -168,6 +168,8 @@ def _degradations(
 
 
 def _shown(value: object) -> str:
+    if value in ({}, [], (), ""):
+        return "none"
     if isinstance(value, dict):
         return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):

@@ -54,6 +54,7 @@ def submit(
         commands += workers * [[*command, "--out", str(root), *changed]]
     jobs = queueing.submit(commands, runs.resolve() / "jobs", queue=queue, options=parsed(option))
     typer.echo(f"{len(jobs)} jobs: {', '.join(job.job_id for job in jobs)}")
+    typer.echo(f"logs: {runs.resolve() / 'jobs'}")
     if not wait:
         return
     with Console(stderr=True).status("waiting for the jobs; Ctrl-C cancels them"):

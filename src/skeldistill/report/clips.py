@@ -68,6 +68,8 @@ def _clip(clip: dict[str, Any], results: Results, names: list[str], step: int) -
 
 def _class(names: list[str], label: Any) -> str:
     known = isinstance(label, int) and 0 <= label < len(names)
+    if label == -1:
+        return "no label"
     return names[label] if known else f"class {label}"
 
 
