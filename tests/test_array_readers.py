@@ -27,6 +27,17 @@ def test_npy_labels_and_padding(written: Callable[[str], Path]) -> None:
     np.testing.assert_array_equal(clip.joints[0], data[1, :, :FRAMES, :, 0].transpose(1, 2, 0))
 
 
+def test_a_body_that_is_centred_on_a_joint_has_not_lost_it(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).normal(size=(1, 3, 10, 25, 2)).astype(np.float32)
+    data -= data[:, :, :, 1:2]  # as 2s-AGCN does
+    data[0, :, 4:6, :, 1] = 0  # the second person is away
+    np.save(tmp_path / "val_data.npy", data)
+    (clip,) = readers.find("stgcn_npy").read(tmp_path)
+    assert clip.scores[0].all()
+    assert clip.scores[1].all(axis=1).tolist() == [frame not in (4, 5) for frame in range(10)]
+    assert not clip.scores[1, 4:6].any()
+
+
 def test_npy_of_two_dimensions_has_scores(tmp_path: Path, rng: np.random.Generator) -> None:
     data = np.zeros((1, 3, 10, 18, 2), np.float32)
     data[0, :, :6, :, 0] = rng.uniform(0.1, 1, (3, 6, 18))

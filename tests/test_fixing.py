@@ -192,6 +192,9 @@ def test_labels_come_from_a_list_or_another_view(tmp_path: Path) -> None:
     low = import_source(reader, source, tmp_path / "m.arrow", labels=high.path, progress=False)
     assert (low.classes, low.labels.tolist()) == (high.classes, [2, UNLABELLED, 0])
     numbers = tmp_path / "numbers.csv"
+    twice = tmp_path / "twice.csv"
+    twice.write_text("id,label,split\na,run,one\nb,sit,one\na,run,two\n")
+    assert Labels.read(twice).clips == {"a": (0, ("one", "two")), "b": (1, ("one",))}
     numbers.write_text("id,label\na,3\nb,12\n")
     assert Labels.read(numbers) == Labels(classes=(), clips={"a": (3, ()), "b": (12, ())})
 
@@ -203,6 +206,7 @@ def test_labels_come_from_a_list_or_another_view(tmp_path: Path) -> None:
         ("clip,label\na,1\n", "first line must be id,label"),
         ("id,label\na\n", "a line has 1 columns, the header 2"),
         ('id,label\n"a,1\n', "labels.csv: "),
+        ("id,label\na,run\na,sit\n", "clip 'a' stands in two lines with different labels"),
         ("id,label\nz,1\n", "the labels name none of the clips; they name 'z'"),
     ],
 )

@@ -76,6 +76,20 @@ def test_stretches_lie_in_the_middle_of_their_windows():
     assert given_[-1].moments[0].number == 5
 
 
+def test_the_surest_person_of_a_window_comes_first_as_in_training():
+    def pose(place, score):
+        return Pose(joints=np.full((13, 2), place, np.float32), scores=np.full(13, score, np.float32))
+
+    people = {0: pose(1.0, 0.4), 1: pose(5.0, 0.9)}
+    moments = [Moment(number=i, time=i / RATE, people=people) for i in range(4)]
+    windows = Windows(Sliding(length=4, stride=4))
+    for moment in moments:
+        windows.push(moment)
+    (window,) = windows.finish(1.0)
+    clip = window.clip("a", PENN13, None)
+    assert clip.joints[:, 0, 0, 0].tolist() == [5.0, 1.0]
+
+
 @pytest.mark.parametrize(
     ("text", "frames"), [("2s", 50), ("1.5", 38), (".1", 2), ("48f", 48), ("1f", 1), ("0.001", 1)]
 )
@@ -476,6 +490,7 @@ def hostile(tmp_path):
         (("people.arrow", "--overlay", "o.mp4"), "must be a folder"),
         (("films/a.mp4", *REPLAY, "--overlay", "o.gif"), "must end with one of"),
         (("films/a.mp4", *REPLAY, "--overlay", "films/a.mp4"), "is the source itself"),
+        (("films", *REPLAY, "--overlay", "films"), "could be written over the videos"),
         (("people.arrow", "--out", "people.arrow", "--format", "csv"), "is the source itself"),
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY), "cannot be decoded"),
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--whole"), "no end"),

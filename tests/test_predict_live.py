@@ -181,18 +181,32 @@ def test_what_is_said_with_a_frame_is_what_the_stream_says(rng):
         pose = moment.people[0]
         frame = np.concatenate([pose.joints, pose.scores[:, None]], axis=1)
         said = stream.push(torch.from_numpy(frame)[None, None])
-        assert (said is None) == (moment.number not in heard)
+        about = moment.number - stream.delay
+        assert (said is None) == (about not in heard)
         if said is not None:
-            who, stretch = heard[moment.number]
+            who, stretch = heard[about]
             expected = recogniser.named(said.logits[0].numpy()).probabilities
             np.testing.assert_allclose(stretch.probabilities, expected, atol=1e-5)
-            assert (who, stretch.last) == (0, moment.number)
+            assert (who, stretch.last) == (0, about)
     actions += watching.finish()
-    assert actions[0].first_frame == stream.delay
+    assert actions[0].first_frame == 0
     assert actions[-1].last_frame == 49
     assert actions[-1].end == pytest.approx(50 / 30)
     for before, after in itertools.pairwise(actions):
         assert before.last_frame < after.first_frame
+
+
+@pytest.mark.parametrize("frames", [1, 20, 60])
+def test_every_frame_is_told_of_however_short_the_clip(rng, frames):
+    recogniser = streaming()
+    anything = Hysteresis(enter=0.0, leave=0.0, shortest=0.0, smoothing=1)
+    watching = FrameByFrame(recogniser, Rules(window=LIVE.window, hysteresis=anything), SEEN)
+    actions = [one for moment in walking(frames, rng) for one in watching.push(moment)]
+    actions += watching.finish()
+    told = [n for one in actions for n in range(one.first_frame, one.last_frame + 1)]
+    assert told == list(range(frames))
+    assert actions[0].start == 0
+    assert actions[-1].end == pytest.approx(frames / 30)
 
 
 def test_who_is_gone_is_let_go_and_begins_anew(rng):
@@ -206,8 +220,7 @@ def test_who_is_gone_is_let_go_and_begins_anew(rng):
             assert actions
             assert actions[-1].last_frame == 59
     actions += watching.finish()
-    delay = Stream(recogniser.network, 60).delay
-    assert min(one.first_frame for one in actions if one.first_frame > 59) == away.stop + delay
+    assert min(one.first_frame for one in actions if one.first_frame > 59) == away.stop
     assert watching.finish() == []
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from skeldistill.data.joined import Joined
 from skeldistill.data.sampling import draw, plain, sample
+from skeldistill.data.shown import shown
 from skeldistill.data.streams import bones, stream, velocities
 from skeldistill.layouts import COCO17, NTU25, PENN13
 from skeldistill.recipe import Sampling
@@ -199,17 +200,27 @@ def test_bones_point_from_the_parent_and_skip_lost_joints():
     joints = np.zeros((1, 1, 1, 13, 2), np.float32)
     joints[0, 0, 0, 1] = [2, 1]  # left shoulder; its parent, the head, is lost
     joints[0, 0, 0, 3] = [5, 5]  # left elbow
-    made = bones(joints, PENN13.parents)
+    made = bones(joints, PENN13.parents, joints.any(axis=-1))
     np.testing.assert_array_equal(made[0, 0, 0, 3], [3, 4])
     np.testing.assert_array_equal(made[0, 0, 0, 1], [0, 0])
 
 
 def test_velocities_are_steps_to_the_next_frame():
     joints = np.arange(1, 7, dtype=np.float32).reshape(1, 1, 3, 1, 2)
-    made = velocities(joints)
+    seen = np.ones((1, 1, 3, 1), bool)
+    made = velocities(joints, seen)
     np.testing.assert_array_equal(made[0, 0, :, 0], [[2, 2], [2, 2], [0, 0]])
-    np.testing.assert_array_equal(stream("velocity", joints, PENN13), made)
-    np.testing.assert_array_equal(stream("joint", joints, PENN13), joints)
+    np.testing.assert_array_equal(stream("velocity", joints, PENN13, seen), made)
+    np.testing.assert_array_equal(stream("joint", joints, PENN13, seen), joints)
+
+
+def test_the_joint_that_a_clip_is_centred_on_is_not_lost(rng):
+    joints = rng.normal(300, 50, (1, 12, 13, 2)).astype(np.float32)
+    whole = Joined.of([(joints, np.ones((1, 12, 13), np.float32))])
+    sampling = Sampling(frames=12, normalisation="centre", stream="bone")
+    made = shown(whole, np.array([0]), plain(1, sampling), sampling, PENN13, 2)
+    roots = PENN13.parents == np.arange(13)
+    assert made[0, 0, 0, ~roots, :2].any(axis=-1).all()
 
 
 def test_joints_that_the_source_is_unsure_of_can_count_as_lost(rng):

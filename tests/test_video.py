@@ -16,6 +16,11 @@ from skeldistill.deploy.video import frames, open_video
 pytest.importorskip("av")
 
 
+@pytest.mark.parametrize("secret", ["user:pass@", "user:p@ss@", ""])
+def test_no_part_of_a_password_is_told(secret):
+    assert video.without_password(f"rtsp://{secret}host/a@b") == "rtsp://host/a@b"
+
+
 def test_frames_come_as_they_were_written(tmp_path):
     pictures = painted(7)
     path = write_video(tmp_path / "a.mp4", pictures)

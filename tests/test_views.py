@@ -1,6 +1,7 @@
 """A recipe's views say all that `data import` can: labels, layouts; and what exists stays valid."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -99,6 +100,47 @@ def test_a_file_written_anew_in_a_folder_makes_the_view_anew(tmp_path):
     after, _ = origins(Data(high=view), tmp_path / "views", quiet=True)
     assert after.path != before.path
     assert after.clip(0).joints[0, :, 0, 0].tolist() == [0.0, 500.0, 0.0]
+
+
+def test_labels_not_known_leave_numbers_what_they_are(files):
+    (files / "labels.csv").write_text(
+        "id,label,split\nclip000,0,train\nclip001,-1,train\nclip002,10,train\nclip003,2.0,test\n"
+    )
+    high, _ = origins(Data(high=low(labels="labels.csv")), files / "views", quiet=True)
+    assert high.classes == ()
+    assert high.labels.tolist() == [0, -1, 10, 2, -1, -1]
+    rows = (files / "low.csv").read_text().splitlines()
+    told = {"clip000": "10", "clip001": "-1", "clip002": "2"}
+    named = [f"{row},{told.get(row.split(',')[0], '')}" for row in rows[1:]]
+    (files / "low.csv").write_text("\n".join([rows[0] + ",label", *named]) + "\n")
+    of_its_own, _ = origins(Data(high=low()), files / "views", quiet=True)
+    assert of_its_own.classes == ()
+    assert of_its_own.labels.tolist()[:4] == [10, -1, 2, -1]
+
+
+def test_both_views_have_luck_of_their_own(files):
+    lost = {"name": "JointOcclusion", "probability": 0.5}
+    seen = View(store="high.arrow", degradations=(lost,))
+    both = Data(high=seen, low=View(store="high.arrow", degradations=(lost,)))
+    high, worse = open_views(both, files / "views", quiet=True)
+    ours, theirs = (
+        np.concatenate([one.clip(row).scores.ravel() == 0 for row in range(len(one))])
+        for one in (high, worse)
+    )
+    assert 0.4 < ours.mean() < 0.6
+    assert abs((ours & theirs).mean() - 0.25) < 0.05
+
+
+def test_what_lies_beside_a_source_makes_the_view_anew(files):
+    folder = files / "arrays"
+    folder.mkdir()
+    np.save(folder / "val_data.npy", np.random.default_rng(0).normal(size=(2, 3, 6, 25, 1)))
+    view = View(reader="stgcn_npy", source=str(folder / "val_data.npy"))
+    found = []
+    for labels in ([0, 1], [1, 0]):
+        (folder / "val_label.pkl").write_bytes(pickle.dumps((["a", "b"], labels)))
+        found.append(origins(Data(high=view), files / "views", quiet=True)[0].labels.tolist())
+    assert found == [[0, 1], [1, 0]]
 
 
 def test_a_view_without_labels_is_written_as_before_there_were_any():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from skeldistill.clip import UNLABELLED, Clip
 from skeldistill.data.store import Store
+from skeldistill.readers.csv_columns import NUMBER, UNKNOWN
 from skeldistill.readers.reader import Reader, Source
 
 COLUMNS = ("id", "label", "split")
@@ -24,8 +25,8 @@ class Labels:
     def read(cls, path: Path) -> "Labels":
         """From a CSV file ``id,label,split``, or from a store of other views of the same clips.
 
-        A label is a number from 0 or a name; names are numbered by alphabet. The column `split`
-        may be left out, or name several splits with spaces between.
+        A label is a number from 0 (-1 or nothing: not known) or a name; names are numbered by
+        alphabet. The column `split` may be left out, or name several splits with spaces between.
 
         Raises:
             OSError: the file cannot be read.
@@ -83,14 +84,15 @@ def _from_csv(path: Path) -> Labels:
     wrong = next((row for row in rows[1:] if len(row) != len(header)), None)
     if wrong is not None:
         raise ValueError(f"a line has {len(wrong)} columns, the header {len(header)}")
-    names = sorted({row[1].strip() for row in rows[1:]} - {""})
-    numbered = all(name.isdecimal() and len(name) < 10 for name in names)
-    place = {name: int(name) if numbered else at for at, name in enumerate(names)}
-    clips = {
-        row[0].strip(): (
-            place.get(row[1].strip(), UNLABELLED),
-            tuple(row[2].split()) if len(row) > 2 else (),
-        )
-        for row in rows[1:]
-    }
+    names = sorted({row[1].strip() for row in rows[1:]} - {"", *UNKNOWN})
+    numbered = all(NUMBER.fullmatch(name) for name in names)
+    place = {name: int(float(name)) if numbered else at for at, name in enumerate(names)}
+    clips: dict[str, tuple[int, tuple[str, ...]]] = {}
+    for row in rows[1:]:
+        clip, label = row[0].strip(), place.get(row[1].strip(), UNLABELLED)
+        splits = row[2].split() if len(row) > 2 else ()
+        before, others = clips.get(clip, (label, ()))
+        if before != label:
+            raise ValueError(f"clip {clip!r} stands in two lines with different labels")
+        clips[clip] = (label, tuple(dict.fromkeys((*others, *splits))))
     return Labels(classes=() if numbered else tuple(names), clips=clips)

@@ -30,7 +30,7 @@ def shown(
 ) -> Float32[np.ndarray, "n m t v c"]:
     """The clips of some rows, from coordinates as their source has them to a network's input."""
     joints, scores = sample(ragged, rows, choice, sampling, layout, coordinates, image_sizes)
-    joints = stream(sampling.stream, joints, layout)
+    joints = stream(sampling.stream, joints, layout, scores > 0)
     if with_scores(sampling, coordinates):
         joints = np.concatenate([joints, scores[..., None]], axis=-1)
     return np.ascontiguousarray(joints, np.float32)

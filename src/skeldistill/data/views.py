@@ -20,6 +20,9 @@ from skeldistill.readers.reader import Source
 from skeldistill.shelf import build
 from skeldistill.waiting import shown
 
+BESIDE = ("classes.json", "*_label.pkl", "*_label.json", "splits/*")
+"""What readers look for beside a source, not in it."""
+
 
 def open_views(data: recipe.Data, folder: Path, *, quiet: bool = False) -> tuple[Store, Store]:
     """The high and the low view, imported and degraded where the recipe says so.
@@ -33,7 +36,9 @@ def open_views(data: recipe.Data, folder: Path, *, quiet: bool = False) -> tuple
         OSError, ValueError: one line that says which view cannot be had, and why.
     """
     clean_high, clean_low = origins(data, folder, quiet=quiet)
-    high = derived(clean_high, data.high.degradations, None, data.seed, folder, quiet=quiet)
+    high = derived(
+        clean_high, data.high.degradations, None, data.seed, folder, chance="high:", quiet=quiet
+    )
     low = derived(clean_low, data.low.degradations, None, data.seed, folder, quiet=quiet)
     if high.classes and low.classes and high.classes != low.classes:
         raise ValueError(
@@ -62,16 +67,20 @@ def derived(
     seed: int,
     folder: Path,
     *,
+    chance: str = "",
     quiet: bool = False,
 ) -> Store:
-    """The store after degradations and a completion; the store itself if there are none."""
+    """The store after degradations and a completion; the store itself if there are none.
+
+    Views of one clip under the same `chance` have the same luck.
+    """
     if not worse and completion is None:
         return store
     named = {
         "degradations": [part.model_dump() for part in worse],
         "completion": completion.model_dump() if completion else None,
         "seed": seed,
-    }
+    } | ({"chance": chance} if chance and worse else {})
     made = folder / f"{store.path.stem}-{_key(store.fingerprint, named)}.arrow"
     if made.exists():
         return Store.open(made)
@@ -92,9 +101,8 @@ def derived(
     ):
         for row in rows:
             clip = store.clip(row)
-            joints, scores = apply(
-                parts, clip.joints, clip.scores, layout=clip.layout, rng=clip_rng(seed, clip.id)
-            )
+            rng = clip_rng(seed, chance + clip.id)
+            joints, scores = apply(parts, clip.joints, clip.scores, layout=clip.layout, rng=rng)
             if fill is not None:
                 joints, scores = fill(joints, scores, layout=clip.layout)
             writer.write(clip.with_joints(joints, scores))
@@ -122,13 +130,14 @@ def _origin(
 
 
 def _times(source: Path | None) -> str:
-    """Changes when a source does, or any file below it."""
+    """Changes when a source does, any file below it, or what readers look for beside it."""
     if source is None or not source.exists():
         return ""
-    if not source.is_dir():
+    beside = [path for pattern in BESIDE for path in source.absolute().parent.glob(pattern)]
+    if not source.is_dir() and not beside:
         return str(source.stat().st_mtime_ns)
-    below = sorted(source.rglob("*"))
-    told = [(str(path.relative_to(source)), path.stat()) for path in below if path.is_file()]
+    files = sorted({source, *source.rglob("*"), *beside})
+    told = [(str(path), path.stat()) for path in files if path.is_file()]
     return str([(name, stat.st_size, stat.st_mtime_ns) for name, stat in told])
 
 
@@ -154,6 +163,9 @@ def _held(view: recipe.View, labels: Path | None) -> dict[str, str]:
     layout = _layout_file(view)
     if layout is not None:
         held["layout"] = _digest(layout)
+    for option, value in view.options.items():  # such as a list of clips that are left out
+        if isinstance(value, str) and option != "layout" and Path(value).is_file():
+            held[option] = _digest(Path(value))
     return held
 
 

@@ -124,16 +124,16 @@ NORMALISATION = {
 }
 
 SEEN = """\
-    x = x * (sure > 0)[..., None]
+    there = (sure > 0)[..., None]
+    x = x * there
 """
 
 BONES = """\
-    there, parents = x.any(axis=-1, keepdims=True), layout["parents"]
-    x = (x - x[:, :, parents]) * (there & there[:, :, parents])
+    there, parents = there & there[:, :, layout["parents"]], layout["parents"]
+    x = (x - x[:, :, parents]) * there
 """
 
 VELOCITIES = """\
-    there = x.any(axis=-1, keepdims=True)
     moved = (x[:, 1:] - x[:, :-1]) * (there[:, 1:] & there[:, :-1])
     x = np.concatenate([moved, np.zeros_like(x[:, :1])], axis=1)
 """

@@ -39,13 +39,13 @@ sure = sure * (sure >= how["sampling"]["least_score"])
 """
 
 BONES = """\
-there = x.any(axis=-1, keepdims=True)
-x = (x - x[:, :, layout["parents"]]) * (there & there[:, :, layout["parents"]])
+there = there & there[:, :, layout["parents"]]
+x = (x - x[:, :, layout["parents"]]) * there
 """
 
 VELOCITIES = """\
-there, after = x.any(axis=-1, keepdims=True), np.append(x[:, 1:], 0 * x[:, :1], axis=1)
-x = (after - x) * (there & after.any(axis=-1, keepdims=True))
+after, then = (np.append(one[:, 1:], 0 * one[:, :1], axis=1) for one in (x, there))
+x = (after - x) * (there & then.astype(bool))
 """
 
 RUN = """\

@@ -235,6 +235,13 @@ def _check(sources: Sources, wanted: Wanted) -> None:
         raise ValueError("a camera has no end; predict without --whole")
     if sources.path is not None and wanted.out is not None:
         _refuse_same(wanted.out, sources.path)
+    if sources.path is not None and sources.path.is_dir() and wanted.film is not None:
+        film, videos = wanted.film.resolve(), sources.path.resolve()
+        if videos in (film, *film.parents):
+            raise ValueError(
+                f"overlays in {wanted.film} could be written over the videos in {sources.path}; "
+                "give --overlay another folder"
+            )
 
 
 def _spare(path: Path, origin: Origin) -> None:

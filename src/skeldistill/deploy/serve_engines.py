@@ -97,11 +97,26 @@ class Streamed:
             row.push(one, self._rate, layout, size, self._converting)
             if row.logits is not None:
                 told[who] = (self._recogniser.named(row.logits).probabilities, row.share)
-        patience = PATIENCE / RATE
-        for who, row in list(self._streams.items()):
-            if moment.time - row.last > patience:
-                del self._streams[who]
+        for who in self.gone(moment.time):
+            del self._streams[who]
         return told
+
+    @property
+    def late(self) -> float:
+        """So many seconds after a frame it is known what the network says of it."""
+        return self._stream.delay / self._rate
+
+    def seen(self, now: float) -> list[int | None]:
+        """Who was in the frame of this moment."""
+        return [who for who, row in self._streams.items() if row.last == now]
+
+    def gone(self, now: float) -> list[int | None]:
+        """Who has not been seen for too long, so that a new stream begins with the next frame."""
+        return [who for who, row in self._streams.items() if now - row.last > PATIENCE / RATE]
+
+    def finish(self, who: int | None) -> Float64[np.ndarray, " k"]:
+        """End somebody's stream: what the network says at its very end."""
+        return self._recogniser.named(self._streams.pop(who).finish()).probabilities
 
 
 class _Row:
@@ -142,6 +157,10 @@ class _Row:
             said = self._stream.push(torch.from_numpy(seen[:, :, -1]))
             if said is not None:
                 self.logits = said.logits[0].numpy()
+
+    def finish(self) -> np.ndarray:
+        """The logits once no frame follows."""
+        return self._stream.finish().logits[0].numpy()
 
 
 Engine = Windowed | Streamed

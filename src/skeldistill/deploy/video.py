@@ -167,7 +167,7 @@ def open_video(source: Path | str | int) -> Video:
 
 def without_password(address: str) -> str:
     """A stream's address as it may be told, without the user and password that it may hold."""
-    return re.sub(r"(?<=://)[^/@]*@", "", address)
+    return re.sub(r"(?<=://)[^/]*@", "", address)
 
 
 def frames(source: Path | str | int) -> Iterator[Frame]:

@@ -1,22 +1,25 @@
 """Live: what is done now, told and drawn while it goes on."""
 
+from collections import deque
 from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float64
 
 from skeldistill.deploy.following import Moment
 from skeldistill.deploy.predict import Action, Rules, Seen
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Hysteresis, Segment, Segmenter, Stretch
 from skeldistill.deploy.serve_engines import Streamed
-from skeldistill.deploy.sources import RATE
-from skeldistill.readers.tracking import PATIENCE
 
 
 class FrameByFrame:
     """Watches frames with a network that runs frame by frame; the counterpart of `Watching`.
 
-    The network pools over the last `Rules.window`, and what it says with every frame, `delay`
-    frames late, takes the place of what it says of a window. A frame is prepared as the newest of
-    those so far, so what is said is near to, not the same as, what is said of whole windows.
+    The network pools over the last `Rules.window`, and what it says with every frame takes the
+    place of what it says of a window. It is about the frame of `delay` frames ago; when somebody
+    leaves, or no frame follows, it is told of the frames that are left. A frame is prepared as the
+    newest of those so far, so what is said is near to, not the same as, what is said of windows.
 
     Args:
         recogniser: whose network can run frame by frame.
@@ -47,36 +50,64 @@ class FrameByFrame:
                 "away, then it is shown windows of frames"
             ) from None
         self._segmenters: dict[int | None, Segmenter] = {}
-        self._last: dict[int | None, float] = {}
+        self._there: dict[int | None, tuple[Moment, Moment]] = {}  # first and last seen
+        self._told: dict[int | None, Stretch] = {}  # the last
+        self._moments: deque[Moment] = deque()  # since the one that is told of now
 
     def push(self, moment: Moment) -> list[Action]:
         """The next frame; what has become certain with it."""
-        found: list[Action] = []
+        found = [a for who in self._streamed.gone(moment.time) for a in self._leave(who)]
         told = self._streamed.push(moment, self._seen.layout, self._seen.size)
+        self._moments.append(moment)
+        # times are sums of fractions
+        while len(self._moments) > 1 and self._age(self._moments[1], moment) >= self._streamed.late:
+            self._moments.popleft()
+        for who in self._streamed.seen(moment.time):
+            first, _ = self._there.get(who, (moment, moment))
+            self._there[who] = (first, moment)
         for who, (probabilities, _) in told.items():
-            segmenter = self._segmenters.setdefault(who, Segmenter(self._hysteresis))
-            stretch = Stretch(
-                first=moment.number,
-                last=moment.number,
-                start=moment.time,
-                end=moment.time + 1 / self._seen.rate,
-                probabilities=probabilities,
-            )
-            self._listen(who, stretch)
-            self._last[who] = moment.time
-            found += [self._action(who, one) for one in segmenter.push(stretch)]
-        for who, last in list(self._last.items()):
-            if moment.time - last > PATIENCE / RATE:  # the stream forgets them then, too
-                found += self._leave(who)
+            stretch = self._upto(who, self._moments[0], probabilities)
+            if stretch is not None:
+                self._listen(who, stretch)
+                found += self._push(who, stretch)
         return found
 
     def finish(self) -> list[Action]:
         """No frame follows: what is still going on ends."""
-        return [action for who in list(self._segmenters) for action in self._leave(who)]
+        return [action for who in list(self._there) for action in self._leave(who)]
+
+    def _age(self, past: Moment, now: Moment) -> float:
+        return now.time - past.time + 1e-6
+
+    def _upto(
+        self, who: int | None, moment: Moment, probabilities: Float64[np.ndarray, " k"]
+    ) -> Stretch | None:
+        """What is said of somebody's frames since those already told of; None if there is none."""
+        before, (first, _) = self._told.get(who), self._there[who]
+        number = first.number if before is None else before.last + 1
+        if moment.number < number:
+            return None
+        return Stretch(
+            first=number,
+            last=moment.number,
+            start=first.time if before is None else before.end,
+            end=moment.time + 1 / self._seen.rate,
+            probabilities=probabilities,
+        )
+
+    def _push(self, who: int | None, stretch: Stretch) -> list[Action]:
+        self._told[who] = stretch
+        segmenter = self._segmenters.setdefault(who, Segmenter(self._hysteresis))
+        return [self._action(who, one) for one in segmenter.push(stretch)]
 
     def _leave(self, who: int | None) -> list[Action]:
-        del self._last[who]
-        return [self._action(who, one) for one in self._segmenters.pop(who).finish()]
+        _, last = self._there[who]
+        rest = self._upto(who, last, self._streamed.finish(who))
+        found = self._push(who, rest) if rest is not None else []
+        del self._there[who]
+        self._told.pop(who, None)
+        segmenter = self._segmenters.pop(who, None)
+        return found + [self._action(who, one) for one in (segmenter.finish() if segmenter else ())]
 
     def _action(self, who: int | None, segment: Segment) -> Action:
         labels = self._recogniser.labels

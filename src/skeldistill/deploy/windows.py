@@ -89,8 +89,8 @@ class Window:
         return not any(moment.people for moment in self.moments)
 
     def clip(self, name: str, layout: Layout, size: tuple[int, int] | None) -> Clip:
-        """Everybody in the window, as the clip that a network is shown."""
-        people = sorted({who for moment in self.moments for who in moment.people})
+        """Everybody in the window, the surest first as in training, for a network to be shown."""
+        people = surest(self.moments)
         return clip_of(self.moments, people, name, layout, size)
 
 
@@ -159,8 +159,11 @@ def clip_of(
     return Clip(id=name, joints=joints, scores=scores, layout=layout, size=size)
 
 
-def surest(moments: Sequence[Moment], persons: int) -> list[int]:
-    """The persons of the highest summed confidence, the surest first, as `tracking.surest`."""
+def surest(moments: Sequence[Moment], persons: int | None = None) -> list[int]:
+    """The persons of the highest summed confidence, the surest first, as `tracking.surest`.
+
+    All of them, unless it is said how many.
+    """
     summed: dict[int, float] = {}
     for moment in moments:
         for who, pose in moment.people.items():

@@ -11,7 +11,7 @@ from skeldistill import layouts
 from skeldistill.clip import UNLABELLED, Clip
 from skeldistill.layouts import Layout
 from skeldistill.readers import source_files, tracking
-from skeldistill.readers.csv_columns import Columns, columns, whole_number
+from skeldistill.readers.csv_columns import NUMBER, UNKNOWN, Columns, columns, whole_number
 from skeldistill.readers.reader import Source
 from skeldistill.shelf import nearest
 
@@ -111,8 +111,8 @@ class CSV:
                 before = clip
         if not seen:
             raise ValueError(f"{files[0]} has no row below its header; name {WHAT}")
-        names.discard("")
-        if self.classes or all(name.isdecimal() for name in names):
+        names -= {"", *UNKNOWN}
+        if self.classes or all(NUMBER.fullmatch(name) for name in names):
             return first, layout, tuple(self.classes), len(seen)
         return first, layout, tuple(sorted(names)), len(seen)
 
@@ -230,10 +230,10 @@ def _people(table: np.ndarray, ids: list[int]) -> tracking.People:
 
 
 def _label(text: str, classes: Sequence[str]) -> int:
-    if text in ("", str(UNLABELLED)):
+    if text in ("", *UNKNOWN):
         return UNLABELLED
     if text in classes:
         return list(classes).index(text)
-    if not text.isdecimal() or len(text) > 9 or (classes and int(text) >= len(classes)):
+    if not NUMBER.fullmatch(text) or (classes and int(float(text)) >= len(classes)):
         raise ValueError(f"label {text[:40]!r} is no class; {nearest(text[:40], classes)}")
-    return int(text)
+    return int(float(text))

@@ -16,6 +16,11 @@ SCORE = "score"
 LOST = ("", "nan", "NaN")
 """What may stand where there is no number."""
 
+NUMBER = re.compile(r"[0-9]{1,9}(\.0*)?")
+"""A class by its number, as people and their programs write it: 7 or 7.0."""
+UNKNOWN = ("-1", "-1.0")
+"""What may stand, besides nothing, where the class is not known."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:

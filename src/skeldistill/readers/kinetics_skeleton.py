@@ -78,7 +78,7 @@ class KineticsSkeleton:
             scores=scores,
             layout=OPENPOSE18,
             label=_label(data.get("label_index")),
-            splits=tuple(name for name in SPLITS if file.parent.name.endswith(name)),
+            splits=tuple(name for name in SPLITS if file.absolute().parent.name.endswith(name)),
         )
 
 
@@ -103,6 +103,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _labels(folder: Path) -> Mapping[str, Mapping[str, Any]]:
     """The list of labels beside a folder, if there is one."""
+    folder = folder.absolute()  # "." has no name
     file = folder.parent / f"{folder.name}{LABELS}"
     if not file.is_file():
         return {}

@@ -42,11 +42,12 @@ def without(
 ) -> tuple[Float32[np.ndarray, "people frames v d"], Float32[np.ndarray, "people frames v"]]:
     """A clip's joints and scores without the zeros at its end, and without absent persons.
 
-    One person and one frame stay. A joint at the origin is lost.
+    One person and one frame stay. With scores, a joint at the origin is lost; without, all joints
+    of a person who is there are sure, since a body may be centred on one of them.
 
     Args:
         values: the coordinates, and the score as last channel if `scored`.
-        scored: whether there are scores; if not, every joint that is not lost is sure.
+        scored: whether there are scores.
 
     Raises:
         ValueError: a score that is no number.
@@ -56,7 +57,8 @@ def without(
     frames = max(1, int(np.flatnonzero(there.any(axis=0)).max(initial=0)) + 1)
     values = values[:persons, :frames]
     if not scored:
-        return values, np.any(values != 0, axis=-1).astype(np.float32)
+        seen = there[:persons, :frames, None]
+        return values, np.broadcast_to(seen, values.shape[:3]).astype(np.float32)
     scores = np.clip(values[..., -1], 0, 1)
     if np.isnan(scores).any():
         raise ValueError("a score is no number")

@@ -99,7 +99,7 @@ class Synthetic:
 
     def describe(self, path: Path | None = None) -> Source:
         """What will come; there is nothing to look at, so the path is ignored."""
-        metres = self.layout in _IN_METRES
+        metres = find_layout(self.layout).name in _IN_METRES
         return Source(
             layout=find_layout(self.layout),
             channels=3 if metres else 2,
@@ -134,7 +134,7 @@ class Synthetic:
             splits=("test" if subject % 3 == 2 else "train",),
             subject=subject,
             camera=place,
-            size=None if self.layout in _IN_METRES else _SIZE,
+            size=None if layout.name in _IN_METRES else _SIZE,
         )
 
     def _estimate(
@@ -147,7 +147,7 @@ class Synthetic:
     ) -> tuple[Float[np.ndarray, "t v c"], Float[np.ndarray, "t v"]]:
         size = person.stature
         true = seen
-        if self.layout not in _IN_METRES:
+        if layout.name not in _IN_METRES:
             true, size = camera.project(seen), size * camera.focal / camera.distance
         if self.view == "low":
             rng = np.random.default_rng((self.seed, _LOW, index))

@@ -51,13 +51,21 @@ def runs(results: Results) -> int:
 def teacher(results: Results) -> Method | None:
     """The one that sees high-quality skeletons: the first teacher, or else the first such row."""
     high = methods(results, view="high")
-    return next((m for m in high if m.get("kind") == "teacher"), high[0] if high else None)
+    measured = (results.get("gap") or {}).get("teacher")  # between whom the gap was measured
+    first = next((m for m in high if m.get("kind") == "teacher"), high[0] if high else None)
+    return next((m for m in high if m.get("name") == measured), first)
 
 
 def plain(results: Results) -> Method | None:
-    """The student that was trained on low-quality skeletons without any help: the first such."""
+    """The student that was trained on low-quality skeletons without any help.
+
+    The one that all others were compared with; only where none was, the first without a teacher.
+    """
     found = methods(results, view="low", kind="plain")
-    return found[0] if found else None
+    measured = [(results.get("gap") or {}).get("plain")]
+    measured += [one.get("against") for one in results.get("comparisons") or []]
+    named = {m.get("name"): m for m in found}
+    return next((named[name] for name in measured if name in named), found[0] if found else None)
 
 
 def best(candidates: list[Method]) -> Method | None:
