@@ -78,7 +78,9 @@ def test_stretches_lie_in_the_middle_of_their_windows():
 
 def test_the_surest_person_of_a_window_comes_first_as_in_training():
     def pose(place, score):
-        return Pose(joints=np.full((13, 2), place, np.float32), scores=np.full(13, score, np.float32))
+        return Pose(
+            joints=np.full((13, 2), place, np.float32), scores=np.full(13, score, np.float32)
+        )
 
     people = {0: pose(1.0, 0.4), 1: pose(5.0, 0.9)}
     moments = [Moment(number=i, time=i / RATE, people=people) for i in range(4)]
