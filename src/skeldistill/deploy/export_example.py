@@ -124,8 +124,7 @@ NORMALISATION = {
 }
 
 SEEN = """\
-    there = (sure > 0)[..., None]
-    x = x * there
+    x, there = x * (sure > 0)[..., None], (sure > 0)[..., None]
 """
 
 BONES = """\
