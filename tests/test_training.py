@@ -449,6 +449,20 @@ def test_finished_trainings_of_other_settings_are_named_before_they_are_lost(exp
     assert "teacher" in said
 
 
+def test_a_teacher_begins_from_other_weights_than_its_students(experiment, tmp_path):
+    experiment["methods"] = ["teacher", "low", "low+completion"]
+    experiment["training"] |= {"epochs": 1, "learning_rate": 1e-9}
+    found = []
+    for method in experiment["methods"]:
+        one = only(experiment, method, tmp_path / "run")
+        perform(one)
+        network, _ = checkpoint.load(one.folder / task.NETWORK)
+        found.append(network.blocks[0].temporal.weight)
+    teacher, student, other = found
+    torch.testing.assert_close(student, other, rtol=0, atol=1e-6)
+    assert (teacher - student).abs().max() > 0.01
+
+
 def test_logits_that_are_no_numbers_name_nothing():
     logits = np.array([[np.nan, 1, 2], [np.nan, 0, 1], [3, 1, 2]], np.float32)
     said = Said(logits=logits, labels=np.array([0, 2, 0]), ids=("a", "b", "c"))

@@ -70,7 +70,7 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     views = open_views(recipe.data, task.root / "views", quiet=True)
     examples, tested = _examples(task, method, *views)
     # a teacher's weights begin apart from its students', whose features would be alike otherwise
-    torch.manual_seed(task.seed if method.view == "low" else 2**40 + task.seed)
+    torch.manual_seed(task.seed if method.view == "low" else 2**31 + task.seed)  # of 32 bits
     student = make_network(recipe, method, examples.student, number_of_classes(*views))
     fresh = _start_from(student, method, task) if method.start_from else ()
     teachers = [task.sibling(name) for name in method.teachers]

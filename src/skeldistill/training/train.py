@@ -102,7 +102,8 @@ def fit(
     examples = _remembered(fabric, distiller, examples, training)
     for epoch in range(len(history), training.epochs):
         began = time.perf_counter()
-        torch.manual_seed(1_000_003 * seed + epoch + 2**40 * processes.rank())  # dropout
+        # dropout; on CPUs the lowest 32 bits of a seed are all that counts
+        torch.manual_seed(1_000_003 * seed + epoch + 1_610_612_741 * processes.rank())
         distiller.train()
         tally = Tally()
         batches = examples.training(
