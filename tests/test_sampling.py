@@ -107,12 +107,12 @@ def test_training_draws_one_frame_from_each_stretch(rng):
 @pytest.mark.parametrize("frames", [1, 4, 8, 24])
 def test_another_number_of_frames_goes_through_the_same_part_of_a_clip(rng, frames):
     drawn = draw(50, Sampling(frames=8, crop=0.5), rng)
-    moments = drawn.of(frames)
+    moments = drawn.moments_for(frames)
     assert moments.shape == (50, frames)
     assert (np.diff(moments, axis=1) >= 0).all()
     assert moments.min() >= 0
     assert moments.max() <= 1
-    plainly = plain(1, Sampling(frames=8)).of(frames)  # centres of stretches, however many
+    plainly = plain(1, Sampling(frames=8)).moments_for(frames)  # centres of stretches, however many
     np.testing.assert_allclose(plainly[0], (np.arange(frames) + 0.5) / frames)
 
 

@@ -47,19 +47,10 @@ def _fitting(where: str, annotation: Any, value: Any) -> Any:
         raise ValueError(f"{where}: {wrong['msg']} (got {value!r})") from None
 
 
-def asked_for(part: type) -> list[str]:
-    """The options without a default."""
-    return [
-        name
-        for name, parameter in inspect.signature(part).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
-    ]
-
-
 def build(kind: str, part: type, options: Mapping[str, Any], *given: Any) -> Any:
     """Make a part from the options of a recipe, so that a wrong option is one clear line."""
     accepted = {
-        name: parameter.annotation
+        name: parameter
         for name, parameter in list(inspect.signature(part).parameters.items())[len(given) :]
         if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     }
@@ -69,8 +60,13 @@ def build(kind: str, part: type, options: Mapping[str, Any], *given: Any) -> Any
             raise ValueError(
                 f"{kind} {part.__name__} has no option {option!r}; {nearest(option, accepted)}"
             )
-        fitting[option] = _fitting(f"{kind} {part.__name__}: {option}", accepted[option], value)
-    needed = [option for option in asked_for(part) if option not in fitting]
+        annotation = accepted[option].annotation
+        fitting[option] = _fitting(f"{kind} {part.__name__}: {option}", annotation, value)
+    needed = [
+        option
+        for option, parameter in accepted.items()
+        if parameter.default is parameter.empty and option not in fitting
+    ]
     if needed:
         raise ValueError(
             f"{kind} {part.__name__} needs {' and '.join(needed)}; give {needed[0]}=..."

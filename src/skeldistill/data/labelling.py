@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skeldistill.clip import UNLABELLED, Clip
 from skeldistill.data.store import Store
-from skeldistill.readers.csv_columns import NUMBER, UNKNOWN
+from skeldistill.readers.csv_columns import NUMBER, UNKNOWN, whole_number
 from skeldistill.readers.reader import Reader, Source
 
 COLUMNS = ("id", "label", "split")
@@ -86,7 +86,9 @@ def _from_csv(path: Path) -> Labels:
         raise ValueError(f"a line has {len(wrong)} columns, the header {len(header)}")
     names = sorted({row[1].strip() for row in rows[1:]} - {"", *UNKNOWN})
     numbered = all(NUMBER.fullmatch(name) for name in names)
-    place = {name: int(float(name)) if numbered else at for at, name in enumerate(names)}
+    place = {
+        name: whole_number(name, "a label") if numbered else at for at, name in enumerate(names)
+    }
     clips: dict[str, tuple[int, tuple[str, ...]]] = {}
     for row in rows[1:]:
         clip, label = row[0].strip(), place.get(row[1].strip(), UNLABELLED)

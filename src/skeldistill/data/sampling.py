@@ -39,7 +39,7 @@ class Choice:
     coins: Float64[np.ndarray, " n"]
     noise_seed: int = 0
 
-    def of(self, frames: int) -> Float64[np.ndarray, "n f"]:
+    def moments_for(self, frames: int) -> Float64[np.ndarray, "n f"]:
         """The moments of so many frames, which go through the clip as the drawn ones do."""
         drawn = self.moments.shape[1]
         if frames == drawn:
@@ -179,7 +179,7 @@ def _gather(
                 joints[absent] = scores[absent] = 0
         return joints, scores
 
-    count, moments = np.arange(sampling.frames)[None], choice.of(sampling.frames)
+    count, moments = np.arange(sampling.frames)[None], choice.moments_for(sampling.frames)
     if sampling.frame_choice == "uniform":
         return take(np.minimum((moments * lengths).astype(np.int64), lengths - 1))
     if sampling.frame_choice == "replay":

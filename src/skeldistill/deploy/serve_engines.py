@@ -34,8 +34,7 @@ class Windowed:
         """The newest frame; what is seen in the last seconds."""
         self._moments.append(moment)
         # the frame at its beginning stays, so that the frames of a slow camera fill a window too
-        # (times are sums of fractions: what is due now must not seem a hair too young)
-        while len(self._moments) > 1 and self._age(self._moments[1], moment) >= self._seconds:
+        while len(self._moments) > 1 and age(self._moments[1], moment) >= self._seconds:
             self._moments.popleft()
         together = self._recogniser.sampling.persons > 1
         clips: dict[int | None, Clip] = {}
@@ -45,7 +44,7 @@ class Windowed:
             first = next(i for i, one in enumerate(past) if one.people)
             people = surest(past, MOST_PEOPLE) if who is None else [who]
             clips[who] = clip_of(past[first:], people, "live", layout, size)
-            shares[who] = min(1.0, self._age(past[first], moment) / (0.9 * self._seconds))
+            shares[who] = min(1.0, age(past[first], moment) / (0.9 * self._seconds))
         if not clips:
             return {}
         logits = self._recogniser.logits(list(clips.values()), converting=self._converting)
@@ -53,9 +52,6 @@ class Windowed:
             who: (self._recogniser.named(row).probabilities, shares[who])
             for who, row in zip(clips, logits, strict=True)
         }
-
-    def _age(self, past: Moment, now: Moment) -> float:
-        return now.time - past.time + 1e-6
 
 
 class Streamed:
@@ -172,6 +168,11 @@ def engine(recogniser: Recogniser, seconds: float, *, converting: bool) -> Engin
         return Streamed(recogniser, seconds, converting=converting)
     except ValueError:
         return Windowed(recogniser, seconds, converting=converting)
+
+
+def age(past: Moment, now: Moment) -> float:
+    """Seconds since a frame. Times are sums of fractions: it must not seem a hair too young."""
+    return now.time - past.time + 1e-6
 
 
 def _asked(moment: Moment, *, together: bool) -> list[int | None]:

@@ -10,7 +10,7 @@ from skeldistill.deploy.following import Moment
 from skeldistill.deploy.predict import Action, Rules, Seen
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Hysteresis, Segment, Segmenter, Stretch
-from skeldistill.deploy.serve_engines import Streamed
+from skeldistill.deploy.serve_engines import Streamed, age
 
 
 class FrameByFrame:
@@ -59,8 +59,7 @@ class FrameByFrame:
         found = [a for who in self._streamed.gone(moment.time) for a in self._leave(who)]
         told = self._streamed.push(moment, self._seen.layout, self._seen.size)
         self._moments.append(moment)
-        # times are sums of fractions
-        while len(self._moments) > 1 and self._age(self._moments[1], moment) >= self._streamed.late:
+        while len(self._moments) > 1 and age(self._moments[1], moment) >= self._streamed.late:
             self._moments.popleft()
         for who in self._streamed.seen(moment.time):
             first, _ = self._there.get(who, (moment, moment))
@@ -75,9 +74,6 @@ class FrameByFrame:
     def finish(self) -> list[Action]:
         """No frame follows: what is still going on ends."""
         return [action for who in list(self._there) for action in self._leave(who)]
-
-    def _age(self, past: Moment, now: Moment) -> float:
-        return now.time - past.time + 1e-6
 
     def _upto(
         self, who: int | None, moment: Moment, probabilities: Float64[np.ndarray, " k"]

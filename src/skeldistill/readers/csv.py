@@ -234,6 +234,7 @@ def _label(text: str, classes: Sequence[str]) -> int:
         return UNLABELLED
     if text in classes:
         return list(classes).index(text)
-    if not NUMBER.fullmatch(text) or (classes and int(float(text)) >= len(classes)):
+    number = whole_number(text, "a label") if NUMBER.fullmatch(text) else None
+    if number is None or (classes and number >= len(classes)):
         raise ValueError(f"label {text[:40]!r} is no class; {nearest(text[:40], classes)}")
-    return int(float(text))
+    return number

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from skeldistill import layouts
+from skeldistill.clip import UNLABELLED
 from skeldistill.report.charts import class_names
 from skeldistill.report.reading import Results, methods, number
 
@@ -68,7 +69,7 @@ def _clip(clip: dict[str, Any], results: Results, names: list[str], step: int) -
 
 def _class(names: list[str], label: Any) -> str:
     known = isinstance(label, int) and 0 <= label < len(names)
-    if label == -1:
+    if label == UNLABELLED:
         return "no label"
     return names[label] if known else f"class {label}"
 

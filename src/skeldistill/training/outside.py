@@ -69,7 +69,7 @@ def evaluate_run(
         ValueError: without a store, anything but a finished task's folder; with one, as
             `evaluate_store`.
     """
-    if (path / "recipe.yaml").is_file():
+    if (path / "recipe.yaml").is_file() and not any(path.glob("*.safetensors")):
         raise ValueError(
             f"{path} is an experiment; name one of its runs, such as {path / 'fold0/SKD/seed0'}"
         )

@@ -69,8 +69,9 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     recipe, method = task.recipe, task.recipe.methods[task.method]
     views = open_views(recipe.data, task.root / "views", quiet=True)
     examples, tested = _examples(task, method, *views)
-    # a teacher's weights begin apart from its students', whose features would be alike otherwise
-    torch.manual_seed(task.seed if method.view == "low" else 2**31 + task.seed)  # of 32 bits
+    # A teacher's weights begin apart from its students', whose features would be alike otherwise.
+    # On CPUs the lowest 32 bits of a seed are all that counts.
+    torch.manual_seed(task.seed if method.view == "low" else 2**31 + task.seed)
     student = make_network(recipe, method, examples.student, number_of_classes(*views))
     fresh = _start_from(student, method, task) if method.start_from else ()
     teachers = [task.sibling(name) for name in method.teachers]

@@ -97,7 +97,7 @@ def fit(
     fabric.setup_module(distiller)  # first: the optimizer's state follows the weights
     history = state.load(folder, distiller, sgd, device=fabric.device)
     _same_everywhere(history, folder)
-    _remember_all(sgd, learned)
+    _begin_momentum(sgd, learned)
     optimizer: Any = fabric.setup_optimizers(sgd)  # one, where it may be several
     examples = _remembered(fabric, distiller, examples, training)
     for epoch in range(len(history), training.epochs):
@@ -145,7 +145,7 @@ def fit(
     return history
 
 
-def _remember_all(optimizer: torch.optim.Optimizer, learned: list[torch.nn.Parameter]) -> None:
+def _begin_momentum(optimizer: torch.optim.Optimizer, learned: list[torch.nn.Parameter]) -> None:
     """Give weights without a momentum one of 0, which is the same step.
 
     The fused step takes them all at once, and fails on weights that learn later than others, such
