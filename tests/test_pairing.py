@@ -100,8 +100,21 @@ def test_no_teacher_is_judged_by_clips_that_it_learnt_from(tmp_path):
     assert set(judged) <= set(ids(low, evaluation_clips(low, low, FOLD, held).rows))
 
 
+def test_a_teacher_learns_from_nothing_of_a_group_that_is_held_out(tmp_path):
+    clips = [(f"video{i // 4}/clip{i}", 0, "train") for i in range(40)]
+    low = small_store(tmp_path / "low.arrow", [*clips[::2], *named(3, "test")])
+    high = small_store(tmp_path / "high.arrow", [*clips, *named(3, "test")], seed=1)
+    held = data(validation=0.3, group=r"^video\d+")
+    judged = ids(high, evaluation_clips(high, low, FOLD, held).rows)
+    learnt = ids(high, teacher_clips(high, low, FOLD, held).rows)
+    assert {name.split("/")[0] for name in judged}.isdisjoint(n.split("/")[0] for n in learnt)
+    assert len(judged) + len(learnt) == 40
+
+
 def test_a_group_of_several_actions_is_held_out_whole(tmp_path):
-    clips = [(f"S{i % 12}/A{i // 12 % 3}/{i}", i // 12 % 3, "train") for i in range(108)]
+    # subjects do not do all actions equally often, so that each action would choose other subjects
+    labels = np.random.default_rng(0).integers(0, 3, 120).tolist()
+    clips = [(f"S{i % 12}/{i}", label, "train") for i, label in enumerate(labels)]
     store = small_store(tmp_path / "subjects.arrow", clips + named(3, "test"))
     for seed in range(5):
         held = data(validation=0.25, group=r"^S\d+", seed=seed)
