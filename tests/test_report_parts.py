@@ -121,6 +121,18 @@ def test_summary(changed: dict, comparisons: list, ending: str):
     assert said.startswith(OPENING) == ("S" not in changed)
 
 
+def test_teacher_and_plain_student_are_those_of_the_figures():
+    """A recipe may name another teacher, or a changed student, before those."""
+    first = {"X": ("teacher", "high", 75.0), "P": ("plain", "low", 45.0)}
+    results = simple(first | TRIO, ("D", "S", 10.0, 4.0, 16.0, True))
+    assert reading.plain(results)["name"] == "S"
+    assert reading.teacher(results)["name"] == "X"
+    results["gap"] = {"teacher": "T", "plain": "S"}
+    results["comparisons"] = []
+    assert [reading.plain(results)["name"], reading.teacher(results)["name"]] == ["S", "T"]
+    assert reading.plain({"methods": results["methods"]})["name"] == "P"
+
+
 @pytest.mark.parametrize(
     ("comparison", "won"),
     [
