@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from skeldistill.clip import UNLABELLED
 from skeldistill.data import findings
 from skeldistill.data.findings import Finding
 from skeldistill.data.store import Store
@@ -26,7 +27,8 @@ def compare(store: Store, pair: Store) -> Iterator[Finding]:
         if len(alone):
             line = f"{findings.clips(one, alone)} only in {one.path.name}, not in {other.path.name}"
             yield Finding("warning", line)
-    unlike = store.labels[here] != pair.labels[there]
+    own, theirs = store.labels[here], pair.labels[there]
+    unlike = (own != theirs) & (own != UNLABELLED) & (theirs != UNLABELLED)
     if unlike.any():
         line = f"{findings.clips(store, here[unlike])} with another label in {pair.path.name}"
         yield Finding("error", line)

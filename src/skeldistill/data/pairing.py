@@ -9,9 +9,10 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from skeldistill import recipe
+from skeldistill.clip import UNLABELLED
 from skeldistill.data.store import Store
 
 SOLITARY = -1
@@ -22,7 +23,7 @@ SOLITARY = -1
 class Clips:
     """Clips of one view, by their rows in its store, and their matches in the teacher's.
 
-    rows, teacher_rows (or `SOLITARY`), labels: ``(n,)``.
+    rows, teacher_rows (or `SOLITARY`), labels (or `UNLABELLED`): ``(n,)``.
     """
 
     rows: Int64[np.ndarray, " n"]
@@ -34,7 +35,14 @@ class Clips:
 
     def only_paired(self) -> "Clips":
         """Those that have a high-quality match."""
-        kept = self.teacher_rows != SOLITARY
+        return self.some(self.teacher_rows != SOLITARY)
+
+    def only_labelled(self) -> "Clips":
+        """Those whose action is known."""
+        return self.some(self.labels != UNLABELLED)
+
+    def some(self, kept: Bool[np.ndarray, " n"]) -> "Clips":
+        """Some of them."""
         return Clips(
             rows=self.rows[kept], teacher_rows=self.teacher_rows[kept], labels=self.labels[kept]
         )
@@ -43,7 +51,9 @@ class Clips:
 def training_clips(store: Store, high: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
     """The training clips of a view, less the validation part, each with its match if it has one.
 
-    With ``data.paired`` below 1, that share of the clips (rounded, class by class) keeps its match.
+    With ``data.paired`` below 1, that share of the clips (rounded, class by class) keeps its match;
+    with ``data.labelled`` below 1, that share keeps its label. A label that one view knows holds
+    for both. Clips with neither match nor label, of which nothing can be learnt, are left out.
     """
     rows = store.in_split(fold.train)
     rows = rows[~_held_out(store, rows, store, fold, data)]
@@ -54,7 +64,13 @@ def training_clips(store: Store, high: Store, fold: recipe.Fold, data: recipe.Da
     if data.paired < 1:
         kept = _chosen(store, rows, data.paired, f"paired:{data.seed}", groups=None)
         matches = np.where(kept, matches, SOLITARY)
-    return Clips(rows=rows, teacher_rows=matches, labels=_labels(store, rows))
+    labels = store.labels[rows]
+    labels = np.where(labels == UNLABELLED, _theirs(high, matches), labels)
+    if data.labelled < 1:
+        kept = _chosen(store, rows, data.labelled, f"labelled:{data.seed}", groups=None)
+        labels = np.where(kept, labels, UNLABELLED)
+    clips = Clips(rows=rows, teacher_rows=matches, labels=labels)
+    return clips.some((labels != UNLABELLED) | (matches != SOLITARY))
 
 
 def paired_ids(store: Store, split: str, share: float, seed: int = 0) -> list[str]:
@@ -73,17 +89,17 @@ def paired_ids(store: Store, split: str, share: float, seed: int = 0) -> list[st
 
 
 def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
-    """The training clips of the high view: held-out and unpaired clips are not among them.
+    """The training clips of the high view: but for what is held out, unpaired or unlabelled.
 
     High clips that no low clip matches belong to them; nobody holds those back.
     """
     rows = high.in_split(fold.train)
-    if data.validation or data.paired < 1:
-        low_training = training_clips(low, high, fold, data)
-        lost = list(set(_ids(low)) - set(_ids(low, low_training.only_paired().rows)))
+    if data.validation or data.paired < 1 or data.labelled < 1:
+        usable = training_clips(low, high, fold, data).only_paired().only_labelled()
+        lost = list(set(_ids(low)) - set(_ids(low, usable.rows)))
         held = _held_out(high, rows, low, fold, data)
         rows = rows[~held & ~np.isin(high.ids[rows], lost)]
-    return Clips(rows=rows, teacher_rows=rows, labels=_labels(high, rows))
+    return Clips(rows=rows, teacher_rows=rows, labels=high.labels[rows]).only_labelled()
 
 
 def evaluation_clips(store: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
@@ -106,26 +122,34 @@ def match(store: Store, rows: Int64[np.ndarray, " n"], high: Store) -> Int64[np.
     """The high store's row of the clip with the same id, or `SOLITARY`.
 
     Raises:
-        ValueError: a clip is labelled differently in the two views.
+        ValueError: a clip has another label in the other view.
     """
     place = {clip_id: row for row, clip_id in enumerate(_ids(high))}
     matches = np.array([place.get(clip_id, SOLITARY) for clip_id in _ids(store, rows)], np.int64)
-    both = matches != SOLITARY
-    wrong = np.flatnonzero(both & (store.labels[rows] != high.labels[matches]))
+    own, theirs = store.labels[rows], _theirs(high, matches)
+    wrong = np.flatnonzero((own != UNLABELLED) & (theirs != UNLABELLED) & (own != theirs))
     if len(wrong):
         row = rows[wrong[0]]
         raise ValueError(
             f"clip {store.ids[row]!r} has label {store.labels[row]} in {store.path.name} but "
-            f"{high.labels[matches[wrong[0]]]} in {high.path.name}"
+            f"{theirs[wrong[0]]} in {high.path.name}"
         )
     return matches
 
 
+def _theirs(high: Store, matches: np.ndarray) -> np.ndarray:
+    """The matches' labels; of solitary clips, none."""
+    return np.where(matches == SOLITARY, UNLABELLED, high.labels[matches])
+
+
 def _labels(store: Store, rows: np.ndarray) -> np.ndarray:
+    """Labels that must be known."""
     labels = store.labels[rows]
-    if (labels < 0).any():
-        clip_id = store.ids[rows[np.argmax(labels < 0)]]
-        raise ValueError(f"clip {clip_id!r} in {store.path.name} has no label; it cannot be used")
+    if (labels == UNLABELLED).any():
+        clip_id = store.ids[rows[np.argmax(labels == UNLABELLED)]]
+        raise ValueError(
+            f"clip {clip_id!r} in {store.path.name} has no label; nothing can be measured on it"
+        )
     return labels
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from skeldistill import processes
+from skeldistill.clip import UNLABELLED
 from skeldistill.data.batch import Batch
 from skeldistill.data.dataset import Examples
 from skeldistill.losses.global_contrastive import GlobalContrastive
@@ -88,6 +89,8 @@ class Distiller(nn.Module):
         """The student's prediction, the task loss, and every distillation term with its weight.
 
         In training, what the student itself adds to the task loss (``Prediction.losses``) is in it.
+        Clips without a label have no part in the task loss; to the others their action is what
+        the teacher takes it for.
         Where several processes take a step `together`, all losses are this one's share of them.
         """
         student = self.ask_student(batch)
@@ -98,13 +101,14 @@ class Distiller(nn.Module):
         terms: dict[str, Tensor] = {}
         if self._teacher:
             taught = self.ask_teacher(batch)
+            labels = named_by(taught, batch.labels)
             weights = {name: term.weight_at(epoch) for name, term in self._terms.items()}
             self._acting = [name for name, weight in weights.items() if weight]
             for name in self._acting:
                 loss = self.losses[name]
                 assert isinstance(loss, Loss)
                 loss.observe(batch.clips)
-                for part, value in _shares(loss, student, taught, batch.labels).items():
+                for part, value in _shares(loss, student, taught, labels).items():
                     terms[part] = weights[name] * value
         return student, task, terms
 
@@ -188,6 +192,11 @@ def _shares(
     # backward passes must be the same in all processes, whether or not one's clips have a match
     blank = 0 * student.logits.sum()
     return {name: value if value.requires_grad else value + blank for name, value in parts.items()}
+
+
+def named_by(said: Prediction, labels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """The labels, and of clips that have none what a network takes them for."""
+    return torch.where(labels == UNLABELLED, said.logits.argmax(dim=1), labels)
 
 
 def _scatter(tensor: Tensor, matched: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from skeldistill import processes
@@ -90,12 +90,22 @@ def paired(
     return student.rows(index), teacher.rows(index), index
 
 
-def mean_over_clips(values: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    """The mean, and 0 that still has a gradient where there is no clip."""
-    clips = values.shape[0]
-    if not processes.several():
-        return values.sum() / max(clips, 1)
-    return values.sum() / processes.total(torch.tensor(clips, device=values.device)).clamp(min=1)
+def mean_over_clips(
+    values: Float[Tensor, " n"], counted: Bool[Tensor, " n"] | None = None
+) -> Float[Tensor, ""]:
+    """The mean, and 0 that still has a gradient where there is no clip.
+
+    Args:
+        values: of the clips.
+        counted: which of them count; all, unless it is given.
+    """
+    if counted is not None:
+        values = values * counted
+    elif not processes.several():
+        return values.sum() / max(len(values), 1)
+    else:
+        counted = torch.ones(len(values), dtype=torch.bool, device=values.device)
+    return values.sum() / processes.total(counted.sum()).clamp(min=1)
 
 
 def precise(tensor: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:

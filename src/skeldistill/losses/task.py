@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from skeldistill.clip import UNLABELLED
 from skeldistill.losses.loss import Loss, LossContext, mean_over_clips, precise
 from skeldistill.prediction import Prediction
 
@@ -48,14 +49,16 @@ class SoftmaxTask(Loss):
     def forward(
         self, student: Prediction, teacher: Prediction, labels: Int[Tensor, " n"]
     ) -> Float[Tensor, ""]:
-        """The mean over clips; the teacher is not looked at."""
+        """The mean over clips with a label; the teacher is not looked at."""
         return mean_over_clips(
             functional.cross_entropy(
                 precise(student.logits),
                 labels,
+                ignore_index=UNLABELLED,
                 label_smoothing=self.label_smoothing,
                 reduction="none",
-            )
+            ),
+            labels != UNLABELLED,
         )
 
 
@@ -70,5 +73,7 @@ class BinaryTask(Loss):
     def forward(
         self, student: Prediction, teacher: Prediction, labels: Int[Tensor, " n"]
     ) -> Float[Tensor, ""]:
-        """The mean over clips; the teacher is not looked at."""
-        return mean_over_clips(binary_cross_entropy(precise(student.logits), labels))
+        """The mean over clips with a label; the teacher is not looked at."""
+        known = labels != UNLABELLED
+        each = binary_cross_entropy(precise(student.logits), labels.clamp(min=0))
+        return mean_over_clips(each, known)

@@ -140,8 +140,15 @@ class Data(Section):
         le=1,
         description="share of training clips that keep their high-quality match",
     )
+    labelled: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="share of training clips that keep their label; the others teach through their "
+        "high-quality match alone",
+    )
     seed: int = Field(
-        default=0, ge=0, description="draws degradations, validation and pairing, per clip"
+        default=0, ge=0, description="draws degradations, validation, pairing and labels, per clip"
     )
 
 
@@ -239,8 +246,10 @@ class Method(Section):
         le=1,
         description="probability that a clip is trained on in its high view (same layout) instead",
     )
-    clips: Literal["all", "paired"] = Field(
-        default="all", description="paired: train only on clips with a high-quality match"
+    clips: Literal["all", "paired", "labelled"] = Field(
+        default="all",
+        description="train only on clips with a high-quality match, or with a label; whoever has "
+        "no teacher sees labelled clips alone",
     )
     losses: tuple[LossTerm, ...] = Field(
         default=(), description="what the teacher teaches; none: no teacher"

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from skeldistill import checkpoint, losses, networks, processes
+from skeldistill.clip import UNLABELLED
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import evaluation_clips, teacher_clips, training_clips
 from skeldistill.data.store import Store
@@ -182,6 +183,13 @@ def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Exam
     )
     if method.clips == "paired":
         clips = clips.only_paired()
+    if method.clips == "labelled" or not method.losses:
+        clips = clips.only_labelled()
+    if not (clips.labels != UNLABELLED).any():
+        raise ValueError(
+            f"no training clip of split {fold.train!r} that method {task.method!r} may see has a "
+            "label; label some, or raise data.labelled"
+        )
     student = Side(
         store=taught,
         sampling=sampling,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from skeldistill import processes
+from skeldistill.clip import UNLABELLED
 from skeldistill.data.batch import Batch
 from skeldistill.prediction import Prediction
 
@@ -20,6 +21,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.clips = 0
+        self.labelled: Tensor | float = 0.0
         self.right: Tensor | float = 0.0
         self.sums: dict[str, Tensor] = {}
         self.conflicts: dict[str, Tensor | int] = {}
@@ -40,6 +42,7 @@ class Tally:
         """Count a step: what was seen and said, and how many clips all processes saw."""
         self.clips += clips
         self.steps += 1
+        self.labelled = self.labelled + (batch.labels != UNLABELLED).sum()
         self.right = self.right + (said.logits.argmax(dim=1) == batch.labels).sum()
         self.losses.append(sum(terms.values(), task).detach())
         self.places.append(batch.clips)
@@ -70,11 +73,11 @@ class Tally:
         with processes.together(self.clips):
             device = self.losses[0].device
             sums, skipped = _totals(self.sums, device), _totals(self.skipped, device)
-            right = _totals({"right": self.right}, device)["right"]
+            hits = _totals({"right": self.right, "labelled": self.labelled}, device)
         terms = {name: value / self.clips for name, value in sums.items()}
         return {
             "loss": sum(terms.values()),
-            "top1": 100 * right / self.clips,
+            "top1": 100 * hits["right"] / max(hits["labelled"], 1),
             "terms": terms,
             "conflicts": {
                 name: float(total) / self.steps for name, total in self.conflicts.items()

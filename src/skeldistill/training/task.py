@@ -55,7 +55,7 @@ class Task:
         recipe = self.recipe
         method = recipe.methods[self.method]
         said = {
-            "data": recipe.data.model_dump(mode="json", exclude={"folds", "high", "low"}),
+            "data": _plain(recipe.data),
             "views": _views_mark(recipe.data.model_dump_json(), self.root),
             "fold": recipe.data.folds[self.fold].model_dump(),
             "method": method.model_dump(mode="json"),
@@ -99,6 +99,14 @@ def said_in(folder: Path) -> Said:
         return Said(
             logits=arrays["logits"], labels=arrays["labels"], ids=tuple(arrays["ids"].tolist())
         )
+
+
+def _plain(data: Data) -> dict[str, Any]:
+    """What both views are used for; what they hold is marked by itself."""
+    said = data.model_dump(mode="json", exclude={"folds", "high", "low"})
+    if data.labelled == 1:
+        del said["labelled"]  # as before it could be said, so that finished trainings stay valid
+    return said
 
 
 @functools.lru_cache(maxsize=8)

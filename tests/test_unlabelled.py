@@ -1,0 +1,229 @@
+"""Clips whose action is not known: whom they teach, and how."""
+
+import numpy as np
+import pytest
+import torch
+from stores import named, small_experiment, small_store
+from torch.nn import functional
+
+from skeldistill import recipe
+from skeldistill.clip import UNLABELLED
+from skeldistill.data.batch import Batch
+from skeldistill.data.comparing import compare
+from skeldistill.data.pairing import (
+    SOLITARY,
+    evaluation_clips,
+    match,
+    teacher_clips,
+    training_clips,
+)
+from skeldistill.distillation.distill import Distiller
+from skeldistill.layouts import PENN13
+from skeldistill.losses import find as find_loss
+from skeldistill.losses.kl import divergence
+from skeldistill.networks.stgcn import ST2sGCN
+from skeldistill.prediction import Prediction
+from skeldistill.recipe import Data, Fold, LossTerm, View
+from skeldistill.training.experiment import list_tasks, run
+from skeldistill.training.perform import _examples as examples_of
+from skeldistill.training.tally import Tally
+from skeldistill.training.task import _plain, open_views
+
+FOLD = Fold()
+
+
+def data(**changes):
+    return Data(high=View(store="unused"), **changes)
+
+
+def ids(store, clips):
+    return set(store.ids[clips.rows].tolist())
+
+
+@pytest.fixture
+def views(tmp_path):
+    low = named(60, "train") + named(30, "test", 60)
+    high = low[:50] + low[60:] + [("unmatched/1", 0, "train")]
+    return small_store(tmp_path / "high.arrow", high), small_store(tmp_path / "low.arrow", low)
+
+
+def test_a_share_of_the_labels_is_kept_class_by_class(views):
+    high, low = views
+    clips = training_clips(low, high, FOLD, data(labelled=0.4))
+    known = clips.only_labelled()
+    np.testing.assert_array_equal(np.bincount(known.labels), [8, 8, 8])
+    np.testing.assert_array_equal(known.labels, low.labels[known.rows])
+    again = training_clips(low, high, FOLD, data(labelled=0.4))
+    np.testing.assert_array_equal(again.labels, clips.labels)
+    other = training_clips(low, high, FOLD, data(labelled=0.4, seed=1))
+    assert ids(low, other.only_labelled()) != ids(low, known)
+
+
+def test_a_clip_without_label_and_without_match_teaches_nothing(views):
+    high, low = views
+    clips = training_clips(low, high, FOLD, data(labelled=0.4))
+    lonely = clips.teacher_rows == SOLITARY
+    assert 0 < lonely.sum() < 10  # ten of sixty have no match
+    assert (clips.labels[lonely] != UNLABELLED).all()
+    assert (clips.labels == UNLABELLED).sum() == 36 - (10 - lonely.sum())
+
+
+def test_the_teacher_knows_no_label_that_its_student_does_not(views):
+    high, low = views
+    hidden = data(labelled=0.4)
+    known = training_clips(low, high, FOLD, hidden).only_labelled()
+    taught = teacher_clips(high, low, FOLD, hidden)
+    assert ids(high, taught) == ids(low, known.only_paired()) | {"unmatched/1"}
+    assert (taught.labels != UNLABELLED).all()
+
+
+def test_a_label_in_one_view_holds_for_both(tmp_path):
+    low = small_store(
+        tmp_path / "low.arrow", [("a", -1, "train"), ("b", 1, "train"), ("c", 0, "test")]
+    )
+    high = small_store(tmp_path / "high.arrow", [("a", 2, "train"), ("b", -1, "train")])
+    np.testing.assert_array_equal(training_clips(low, high, FOLD, data()).labels, [2, 1])
+    np.testing.assert_array_equal(match(low, np.arange(2), high), [0, 1])
+    assert ids(high, teacher_clips(high, low, FOLD, data())) == {"a"}
+
+
+def test_a_label_that_one_view_lacks_is_no_other_label(tmp_path):
+    clips = named(6, "train") + named(3, "test", 6)
+    one = small_store(tmp_path / "one.arrow", clips)
+    other = small_store(tmp_path / "other.arrow", [("clip000", -1, "train"), *clips[1:]])
+    assert not [found for found in compare(one, other) if "label" in found.line]
+
+
+def test_nothing_is_measured_on_a_clip_without_label(tmp_path):
+    clips = [("a", 0, "train"), ("b", -1, "test")]
+    low = small_store(tmp_path / "low.arrow", clips)
+    with pytest.raises(ValueError, match=r"clip 'b' in low\.arrow has no label"):
+        evaluation_clips(low, low, FOLD, data())
+
+
+@pytest.mark.parametrize("name", ["SoftmaxTask", "BinaryTask"])
+def test_the_task_loss_is_the_mean_over_labelled_clips(name):
+    logits = torch.randn(5, 3, requires_grad=True)
+    labels = torch.tensor([2, -1, 0, -1, 1])
+    known = labels >= 0
+    loss = find_loss(name)()
+
+    def of(some):
+        blank = torch.zeros(len(some), 1, 1, 1, 1)
+        said = Prediction(logits[some], blank, blank[:, :, 0, 0].bool())
+        return loss(said, said, labels[some])
+
+    everyone, nobody = torch.arange(5), torch.where(~known)[0]
+    torch.testing.assert_close(of(everyone), of(torch.where(known)[0]))
+    if name == "SoftmaxTask":
+        torch.testing.assert_close(
+            of(everyone), functional.cross_entropy(logits[known], labels[known])
+        )
+    (gradient,) = torch.autograd.grad(of(everyone), logits)
+    assert (gradient[~known] == 0).all()
+    assert (gradient[known] != 0).any(dim=1).all()
+    assert of(nobody) == 0
+    (gradient,) = torch.autograd.grad(of(nobody), logits)
+    assert (gradient == 0).all()
+
+
+class Listening(find_loss("KL")):
+    """KL that remembers the labels it was given."""
+
+    def forward(self, student, teacher, labels):
+        self.heard = labels
+        return super().forward(student, teacher, labels)
+
+
+def test_a_clip_without_label_learns_from_the_teacher_alone():
+    def network(seed):
+        torch.manual_seed(seed)
+        return ST2sGCN(PENN13, classes=3, persons=1, width=0.125, dropout=0.0)
+
+    student, teacher, kl = network(0), network(1), Listening()
+    distiller = Distiller(
+        student, find_loss("SoftmaxTask")(), teacher, {"KL": (LossTerm(name="KL"), kl)}
+    )
+    joints = torch.randn(4, 1, 8, 13, 3)
+    labels = torch.tensor([1, -1, -1, 2])
+    batch = Batch(
+        joints=joints,
+        labels=labels,
+        clips=torch.arange(4),
+        teacher_joints=joints + 0.1,
+        matched=torch.ones(4, dtype=torch.bool),
+    )
+    student.eval()  # so that clips do not see each other in batch normalisation
+    said, task, terms = distiller.eval()(batch, 0)
+    with torch.no_grad():
+        taught = teacher(batch.teacher_joints)
+    known = labels >= 0
+    torch.testing.assert_close(task, functional.cross_entropy(said.logits[known], labels[known]))
+    torch.testing.assert_close(terms["Listening"], divergence(taught.logits, said.logits).mean())
+    named = taught.logits.argmax(dim=1)
+    np.testing.assert_array_equal(kl.heard, torch.where(known, labels, named))
+
+
+def test_accuracy_in_training_counts_labelled_clips():
+    tally = Tally()
+    logits = torch.eye(3)[[0, 1, 2, 0]]
+    blank = torch.zeros(4, 1, 1, 1, 1)
+    batch = Batch(joints=blank, labels=torch.tensor([0, -1, 1, -1]), clips=torch.arange(4))
+    said = Prediction(logits, blank, blank[:, :, 0, 0].bool())
+    tally.add(batch, said, torch.tensor(1.0), {}, {}, 4)
+    assert tally.means()["top1"] == 50
+
+
+def unlabelled(folder, methods):
+    said = small_experiment(folder, [])
+    said["data"]["labelled"] = 0.5
+    return recipe.parse(said | {"methods": methods})
+
+
+def test_who_has_no_teacher_sees_labelled_clips_alone(tmp_path):
+    methods = {
+        "teacher": None,
+        "low": None,
+        "KL": None,
+        "KL, labelled": {"losses": [{"name": "KL"}], "clips": "labelled"},
+    }
+    parsed = unlabelled(tmp_path, methods)
+    views = open_views(parsed.data, tmp_path / "run" / "views", quiet=True)
+    seen = {}
+    for task in list_tasks(parsed, tmp_path / "run"):
+        method = parsed.methods[task.method]
+        seen[task.method] = examples_of(task, method, *views)[0].clips
+    assert {name: len(clips) for name, clips in seen.items()} == {
+        "teacher": 12,
+        "low": 12,
+        "KL": 24,
+        "KL, labelled": 12,
+    }
+    assert (seen["KL"].labels == UNLABELLED).sum() == 12
+
+
+@pytest.mark.parametrize("loss", ["KL", "GraphMatching", "PartContrastive", "GlobalContrastive"])
+def test_every_kind_of_loss_learns_from_unlabelled_clips(tmp_path, loss):
+    taught = {"losses": [{"name": loss}, {"name": "ReversedKL"}]}
+    results = run(unlabelled(tmp_path, {"teacher": None, "taught": taught}), tmp_path / "run")
+    (row,) = [row for row in results["methods"] if row["name"] == "taught"]
+    assert 0 <= row["top1"]["mean"] <= 100
+
+
+def test_without_any_label_there_is_nothing_to_train(tmp_path):
+    parsed = unlabelled(tmp_path, {"teacher": None, "low": None})
+    few = parsed.data.model_copy(update={"labelled": 0.01})
+    with pytest.raises(ValueError, match=r"has a label; label some, or raise data\.labelled"):
+        run(parsed.model_copy(update={"data": few}), tmp_path / "run")
+
+
+def test_recipes_from_before_keep_their_finished_trainings(tmp_path):
+    before = recipe.parse(small_experiment(tmp_path, ["teacher"]))
+    said = before.data.model_dump()
+    task, other = (
+        list_tasks(before.model_copy(update={"data": one}), tmp_path / "run")[0]
+        for one in (before.data, Data.model_validate(said | {"labelled": 0.5}))
+    )
+    assert "labelled" not in _plain(task.recipe.data)
+    assert "labelled" in _plain(other.recipe.data)
+    assert task.fingerprint != other.fingerprint
