@@ -59,6 +59,17 @@ def test_a_share_of_the_labels_is_kept_class_by_class(views):
     assert ids(low, other.only_labelled()) != ids(low, known)
 
 
+def test_clips_of_one_recording_are_labelled_together(views):
+    high, low = views
+    clips = training_clips(low, high, FOLD, data(labelled=0.5, group=r"clip\d\d"))
+    tens = {}  # clips 10 to 19 are one recording, and so on
+    for name, label in zip(low.ids[clips.rows], clips.labels, strict=True):
+        tens.setdefault(str(name)[:6], set()).add(label == UNLABELLED)
+    assert sorted(map(len, tens.values())) == [1] * 6
+    assert {True} in tens.values()
+    assert {False} in tens.values()
+
+
 def test_a_clip_without_label_and_without_match_teaches_nothing(views):
     high, low = views
     clips = training_clips(low, high, FOLD, data(labelled=0.4))

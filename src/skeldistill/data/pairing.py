@@ -52,8 +52,9 @@ def training_clips(store: Store, high: Store, fold: recipe.Fold, data: recipe.Da
     """The training clips of a view, less the validation part, each with its match if it has one.
 
     With ``data.paired`` below 1, that share of the clips (rounded, class by class) keeps its match;
-    with ``data.labelled`` below 1, that share keeps its label. A label that one view knows holds
-    for both. Clips with neither match nor label, of which nothing can be learnt, are left out.
+    with ``data.labelled`` below 1, about that share keeps its label, clips of one recording
+    (``data.group``) together. A label that one view knows holds for both. Clips with neither match
+    nor label, of which nothing can be learnt, are left out.
     """
     rows = store.in_split(fold.train)
     rows = rows[~_held_out(store, rows, store, fold, data)]
@@ -67,7 +68,8 @@ def training_clips(store: Store, high: Store, fold: recipe.Fold, data: recipe.Da
     labels = store.labels[rows]
     labels = np.where(labels == UNLABELLED, _theirs(high, matches), labels)
     if data.labelled < 1:
-        kept = _chosen(store, rows, data.labelled, f"labelled:{data.seed}", groups=None)
+        groups = _groups(store, rows, data)
+        kept = _chosen(store, rows, data.labelled, f"labelled:{data.seed}", groups)
         labels = np.where(kept, labels, UNLABELLED)
     clips = Clips(rows=rows, teacher_rows=matches, labels=labels)
     return clips.some((labels != UNLABELLED) | (matches != SOLITARY))

@@ -132,7 +132,8 @@ class Data(Section):
     )
     group: str = Field(
         default="",
-        description="pattern in clip ids; clips with the same match are held out together",
+        description="pattern in clip ids; clips with the same match are held out, or keep their "
+        "label, together",
     )
     paired: float = Field(
         default=1.0,
