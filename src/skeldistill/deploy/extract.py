@@ -236,6 +236,7 @@ def _clip(
     video: Footage, part: Part, view: str, estimator: Estimator, selection: Selection
 ) -> Clip:
     frames: list[People] = part.views[view]
+    rate = {"rate": round(part.rate, 4)} if part.rate > 0 else {}  # 0: the video tells none
     joints, scores = selection.choice(frames, tracking.link(frames), selection.persons)
     return Clip(
         id=video.id,
@@ -247,5 +248,5 @@ def _clip(
         subject=video.subject,
         camera=video.camera,
         size=part.size,
-        extra={"rate": round(part.rate, 4), "times": np.round(part.times, 4).tolist()},
+        extra=rate | {"times": np.round(part.times, 4).tolist()},
     )
