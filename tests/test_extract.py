@@ -11,6 +11,7 @@ from videos import Squares, four_videos, here, made, painted, refuse, write_vide
 
 from skeldistill.clip import Clip
 from skeldistill.data.checking import check
+from skeldistill.data.importing import left_out
 from skeldistill.data.store import StoreWriter
 from skeldistill.deploy import extract_parts, extract_progress
 from skeldistill.deploy.extract import Selection, View, extract
@@ -112,6 +113,8 @@ def test_another_choice_decodes_nothing_again(tmp_path):
         selection = Selection(persons=1, choice=choice)
         told = made(tmp_path / "videos", tmp_path, replay, engine=engine, selection=selection)
         np.testing.assert_array_equal(told.stores["low"].joints(0), joints[[wanted]])
+        more = "1 of 1 clips have more people than were kept, up to 2; --persons=2 keeps all"
+        assert left_out(told.stores["low"], "--persons") == more
     with pytest.raises(ValueError, match="persons must be at least 1"):
         Selection(persons=0)
 

@@ -237,7 +237,9 @@ def _clip(
 ) -> Clip:
     frames: list[People] = part.views[view]
     rate = {"rate": round(part.rate, 4)} if part.rate > 0 else {}  # 0: the video tells none
-    joints, scores = selection.choice(frames, tracking.link(frames), selection.persons)
+    tracks = tracking.link(frames)
+    joints, scores = selection.choice(frames, tracks, selection.persons)
+    extra = rate | {"times": np.round(part.times, 4).tolist()}
     return Clip(
         id=video.id,
         joints=joints,
@@ -248,5 +250,5 @@ def _clip(
         subject=video.subject,
         camera=video.camera,
         size=part.size,
-        extra=rate | {"times": np.round(part.times, 4).tolist()},
+        extra=extra | tracking.left_out(frames, tracks, selection.persons),
     )

@@ -135,7 +135,8 @@ class CSV:
             for number, people in rows.people.items()
         }
         frames = [_people(*one) for one in source_files.in_order(found, (nobody, []))]
-        joints, scores = tracking.surest(frames, tracking.follow(frames), self.persons)
+        tracks = tracking.follow(frames)
+        joints, scores = tracking.surest(frames, tracks, self.persons)
         return Clip(
             id=rows.name,
             joints=joints,
@@ -143,6 +144,7 @@ class CSV:
             layout=layout,
             label=_label(rows.label, classes),
             splits=rows.splits,
+            extra=tracking.left_out(frames, tracks, self.persons),
         )
 
 

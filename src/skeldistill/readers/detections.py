@@ -69,8 +69,15 @@ class Detections:
             with source_files.naming(f"clip {name!r}"):
                 found = {t: self._people(people) for t, people in self.clips[name].items()}
                 frames = source_files.in_order(found, tracking.nobody(self.layout))
-                joints, scores = tracking.surest(frames, tracking.follow(frames), persons)
-                clip = Clip(id=name, joints=joints, scores=scores, layout=self.layout)
+                tracks = tracking.follow(frames)
+                joints, scores = tracking.surest(frames, tracks, persons)
+                clip = Clip(
+                    id=name,
+                    joints=joints,
+                    scores=scores,
+                    layout=self.layout,
+                    extra=tracking.left_out(frames, tracks, persons),
+                )
             yield clip
 
     def _people(self, people: list[Mapping[str, Any]]) -> tracking.People:
