@@ -98,6 +98,30 @@ def test_numbers_are_labels_and_missing_frames_are_lost(tmp_path: Path) -> None:
     assert clip.scores.any(axis=2).tolist() == [[True, False, False, True]]
 
 
+@pytest.mark.parametrize(
+    ("frames", "options", "length"),
+    [
+        (["2", "9"], {}, 10),
+        (["2.0", "9.0"], {}, 10),
+        (["1", "9"], {}, 9),
+        (["5000", "5003"], {}, 4),
+        (["2", "9"], {"first": 1}, 9),
+        (["2", "9"], {"first": "lowest"}, 8),
+        (["5", "5"], {"first": 0}, 6),
+    ],
+)
+def test_frames_before_the_first_row_are_lost(
+    tmp_path: Path, frames: list[str], options: dict[str, Any], length: int
+) -> None:
+    rows = [f"a,{frame},{cells(1)}" for frame in dict.fromkeys(frames)]
+    clip = read(tmp_path, wide(rows), **options)["a"]
+    seen = clip.scores.any(axis=(0, 2))
+    assert len(seen) == length
+    assert np.flatnonzero(seen).tolist() == [
+        length - 1 - int(float(frames[-1])) + int(float(frame)) for frame in dict.fromkeys(frames)
+    ]
+
+
 def test_a_byte_order_mark_and_quotes_are_no_matter(tmp_path: Path) -> None:
     rows = [f'"a, b",0,{cells(1)}', f'"a, b",1,{cells(1)}']
     assert list(read(tmp_path, "\ufeff" + wide(rows))) == ["a, b"]

@@ -122,9 +122,32 @@ def test_following_falls_back_to_nearness() -> None:
 
 
 def test_frames_without_anybody_are_lost_and_scores_are_kept(tmp_path: Path) -> None:
-    clip = read("alphapose", tmp_path, [person("3.jpg", 0, 0.25), person("6.jpg", 0, 2.5)])["clip"]
-    assert clip.joints.shape == (1, 4, 17, 2)
-    assert clip.scores[0, :, 0].tolist() == [0.25, 0, 0, 1]
+    clip = read("alphapose", tmp_path, [person("2.jpg", 0, 0.25), person("5.jpg", 0, 2.5)])["clip"]
+    assert clip.joints.shape == (1, 6, 17, 2)
+    assert clip.scores[0, :, 0].tolist() == [0, 0, 0.25, 0, 0, 1]
+
+
+@pytest.mark.parametrize("name", ["alphapose", "coco_result"])
+def test_a_clip_begins_where_its_source_counts_from(tmp_path: Path, name: str) -> None:
+    def lengths(numbers: dict[str, list[int]], **options: Any) -> dict[str, int]:
+        entries = [person(f"{clip}_{t}.jpg", 0) for clip, mine in numbers.items() for t in mine]
+        clips = read(name, tmp_path, entries, **options)
+        for clip, mine in numbers.items():  # whatever is added is before the first person
+            assert clips[clip].scores[0, -1 - max(mine) + min(mine), 0] > 0
+        return {clip: one.num_frames for clip, one in clips.items()}
+
+    assert lengths({"walk": [3, 9]}) == {"walk": 10}
+    assert lengths({"walk": [3, 9], "run": [1, 2]}) == {"walk": 9, "run": 2}
+    assert lengths({"walk": [3, 9], "run": [0, 2]}) == {"walk": 10, "run": 3}
+    # cut from the middle of a longer video
+    assert lengths({"walk": [5000, 5099], "run": [0, 2]}) == {"walk": 100, "run": 3}
+    assert lengths({"walk": [3, 4, 5]}) == {"walk": 3}
+    assert lengths({"walk": [3, 4, 5]}, first=0) == {"walk": 6}
+    assert lengths({"walk": [3, 4, 5]}, first=2) == {"walk": 4}
+    assert lengths({"walk": [3, 9]}, first="lowest") == {"walk": 7}
+    assert lengths({"walk": [60_000, 119_999]}) == {"walk": 60_000}  # else longer than an hour
+    with pytest.raises(ValueError, match="frame 3, before the first by option `first`, 4"):
+        lengths({"walk": [3, 9]}, first=4)
 
 
 def test_alphapose_finds_files_in_folders(tmp_path: Path) -> None:
@@ -159,6 +182,10 @@ def test_coco_images_may_be_listed(tmp_path: Path) -> None:
     assert set(clips) == {"walk", "sit"}
     assert clips["walk"].scores.any(axis=2).tolist() == [[True, False, True]]
     assert not clips["sit"].scores.any()
+    images = [{"id": t, "file_name": f"walk/{t}.jpg"} for t in range(2, 12)]
+    listed.write_text(json.dumps({"images": images}))
+    named = read("coco_result", tmp_path, [person(5, 0)], images=str(listed))["walk"]
+    assert named.num_frames == 10  # the list has those without anybody, and begins with 2
     with pytest.raises(ValueError, match="image 99, which the list of images lacks"):
         read("coco_result", tmp_path, [person(99, 0)], images=str(listed))
 
@@ -217,5 +244,8 @@ def test_a_clip_in_two_files_is_refused(tmp_path: Path) -> None:
 def test_options_are_checked(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         readers.find(name, persons=0)
+    for first in (-1, "lowst"):
+        with pytest.raises(ValueError, match=r"first must be a number from 0, or lowest"):
+            readers.find(name, first=first)
     with pytest.raises(ValueError, match="did you mean 'coco17'"):
         readers.find(name, layout="coco71")

@@ -113,12 +113,15 @@ def test_the_list_of_paired_clips_is_the_same_everywhere(tmp_path: Path) -> None
     assert sorted(paired_ids(store, "train", 0.7)) == sorted(expected)
 
 
-def test_the_list_is_what_training_keeps(tmp_path: Path) -> None:
+@pytest.mark.parametrize("solitary", [0, 11])
+def test_the_list_is_what_training_keeps(tmp_path: Path, solitary: int) -> None:
     clips = [*named(30, "train"), *named(6, "test", start=30)]
-    low, high = (small_store(tmp_path / f"{name}.arrow", clips) for name in ("low", "high"))
+    low = small_store(tmp_path / "low.arrow", clips)
+    high = small_store(tmp_path / "high.arrow", clips[solitary:])
     data = recipe.Data(high=recipe.View(store="high.arrow"), paired=0.7, seed=3)
     kept = training_clips(low, high, recipe.Fold(), data).only_paired()
-    assert low.ids[kept.rows].tolist() == paired_ids(low, "train", 0.7, 3)
+    assert low.ids[kept.rows].tolist() == paired_ids(low, "train", 0.7, 3, high)
+    assert set(low.ids[kept.rows]) <= set(paired_ids(low, "train", 0.7, 3))
     with pytest.raises(ValueError, match="share must be above 0"):
         paired_ids(low, "train", 1.5)
     with pytest.raises(ValueError, match="no clip in split 'trian'"):

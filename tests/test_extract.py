@@ -11,12 +11,14 @@ from videos import Squares, four_videos, here, made, painted, refuse, write_vide
 
 from skeldistill.clip import Clip
 from skeldistill.data.checking import check
+from skeldistill.data.importing import left_out
 from skeldistill.data.store import StoreWriter
-from skeldistill.deploy import extract_progress
+from skeldistill.deploy import extract_parts, extract_progress
 from skeldistill.deploy.extract import Selection, View, extract
 from skeldistill.deploy.extract_progress import Shown
 from skeldistill.deploy.extract_sources import find, labelled_by_folders
 from skeldistill.deploy.extract_workers import Processes
+from skeldistill.deploy.video import open_video
 from skeldistill.estimators import Replay
 from skeldistill.layouts import COCO17
 from skeldistill.readers import tracking
@@ -49,6 +51,20 @@ def test_a_video_becomes_a_clip(folder, tmp_path):
     np.testing.assert_allclose(clip.extra["times"], np.arange(6) / 10, atol=1e-6)
     assert store.provenance["estimators"] == {"low": {"estimator": "squares"}}
     assert not [finding for finding in check(store) if finding.level == "error"]
+
+
+def test_a_rate_that_a_video_does_not_tell_is_not_kept(folder, tmp_path, monkeypatch):
+    def without_rate(path):
+        opened = open_video(path)
+        opened.rate = 0.0
+        return opened
+
+    monkeypatch.setattr(extract_parts, "open_video", without_rate)
+    view = View(estimator=Squares(), store=tmp_path / "out.arrow")
+    told = extract(find(folder), {"low": view}, tmp_path / "work", engine=here, quiet=True)
+    clip = told.stores["low"].clip(0)
+    assert list(clip.extra) == ["times"]
+    np.testing.assert_allclose(clip.extra["times"], np.arange(5) / 10, atol=1e-6)
 
 
 def test_several_estimators_look_at_the_same_frames(folder, tmp_path):
@@ -97,6 +113,8 @@ def test_another_choice_decodes_nothing_again(tmp_path):
         selection = Selection(persons=1, choice=choice)
         told = made(tmp_path / "videos", tmp_path, replay, engine=engine, selection=selection)
         np.testing.assert_array_equal(told.stores["low"].joints(0), joints[[wanted]])
+        more = "1 of 1 clips have more people than were kept, up to 2; --persons=2 keeps all"
+        assert left_out(told.stores["low"], "--persons") == more
     with pytest.raises(ValueError, match="persons must be at least 1"):
         Selection(persons=0)
 

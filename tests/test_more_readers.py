@@ -49,6 +49,35 @@ def test_what_is_described_comes(name: str, written: Callable[[str], Path]) -> N
         assert clip.scores.max() > 0.5
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["alphapose", "coco_result", "csv", "kinetics_skeleton", "ntu", "openpifpaf", "openpose"],
+)
+def test_whom_a_reader_leaves_out_is_told(name: str, written: Callable[[str], Path]) -> None:
+    path = written(name)
+    few, many = all_of(name, path, persons=1), all_of(name, path, persons=9)
+    for clip in few.values():
+        everybody = many[clip.id]
+        assert clip.num_persons == 1
+        crowded = everybody.num_persons > 1
+        assert clip.extra.get("people") == (everybody.num_persons if crowded else None)
+        assert "people" not in everybody.extra
+    assert name == "csv" or any("people" in clip.extra for clip in few.values())
+
+
+def test_an_import_says_how_many_clips_had_more_people(
+    skeldistill: Callable[..., tuple[int, str, str]], written: Callable[[str], Path]
+) -> None:
+    path = written("kinetics_skeleton")
+    words = ("data", "import", "kinetics_skeleton", path, "a.arrow")
+    _, out, _ = skeldistill(*words, "--option", "persons=1")
+    assert out.splitlines()[1:] == [
+        "2 of 2 clips have more people than were kept, up to 3; --option persons=3 keeps all"
+    ]
+    _, out, _ = skeldistill(*words, "--option", "persons=3")
+    assert out.splitlines() == ["a.arrow: 2 clips, layout openpose18"]
+
+
 @every_format
 def test_no_clip_is_in_both_halves_of_a_split(name: str, written: Callable[[str], Path]) -> None:
     for clip in readers.find(name).read(written(name)):

@@ -115,6 +115,9 @@ def test_convert_export_pairs_and_splits(tmp_path: Path) -> None:
     listed = tmp_path / "paired.txt"
     run("pairs", store.path, "--share", 0.7, "--out", listed)
     assert listed.read_text().splitlines() == run("pairs", store.path, "--share", 0.7).split()
+    high = small_store(tmp_path / "high.arrow", named(5, "train"), layout=COCO17)
+    given = run("pairs", store.path, "--pair", high.path, "--share", 0.7).split()
+    assert given == [one for one in listed.read_text().split() if one in high.ids]
     assert "mini_train" in run("splits", "ntu", "--option", "actions=120")
     assert "setting2_seeded30_test" in run("splits", "sysu")
     assert "those of the file" in run("splits", "pyskl")

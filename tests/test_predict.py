@@ -329,6 +329,42 @@ ALWAYS = ("--enter", 0, "--leave", 0, "--shortest", 0)
 """Whatever an untrained network says is an action."""
 
 
+NONE = float("nan")
+TIMES = [0.0, 0.1, 0.3, 0.6]
+AT_30 = [0, 1 / 30, 2 / 30, 3 / 30]
+
+
+@pytest.mark.parametrize(
+    ("told", "rate", "times"),
+    [
+        ({"rate": 10.0, "times": TIMES}, 10, TIMES),
+        *[({"rate": rate, "times": TIMES}, 5, TIMES) for rate in (0, -10.0, NONE, None, True, 1e9)],
+        ({"times": TIMES}, 5, TIMES),
+        *[({"rate": rate}, 30, AT_30) for rate in (0, -10.0, NONE, None, "10", 1e-320)],
+        *[
+            ({"rate": 0.0, "times": times}, 30, AT_30)
+            for times in (TIMES[:3], TIMES[::-1], [0.0] * 4, [0, 1, 2, NONE], "0123", [10**400] * 4)
+        ],
+    ],
+)
+def test_a_rate_that_is_none_is_not_told(tmp_path, told, rate, times):
+    clip = Clip(id="a", joints=np.ones((1, 4, 13, 2), np.float32), layout=PENN13, extra=told)
+    with StoreWriter(tmp_path / "a.arrow", Source(layout=PENN13, channels=2, units="m")) as writer:
+        writer.write(clip)
+    with sources.opened(str(tmp_path / "a.arrow")) as named:
+        (origin,) = named.each
+    assert isinstance(origin, sources.Skeletons)
+    assert origin.rate == pytest.approx(rate)
+    np.testing.assert_allclose(origin.times, times)
+
+
+def test_a_single_frame_has_a_time_and_the_usual_rate():
+    told = {"rate": 0, "times": [0.0]}
+    clip = Clip(id="a", joints=np.ones((1, 1, 13, 2), np.float32), layout=PENN13, extra=told)
+    origin = sources.Skeletons.of(clip, None)
+    assert (origin.rate, origin.times.tolist()) == (30, [0.0])
+
+
 def test_whole_clips_of_a_store_are_named_as_evaluation_names_them(skeldistill, model, tmp_path):
     store = small_store(tmp_path / "low.arrow", named(7, "test"))
     network, about = checkpoint.load(model / "network.safetensors")

@@ -68,6 +68,19 @@ def test_lost_joints_are_counted(tmp_path):
     assert lost_joints(store) == pytest.approx({"c0": 0.0, "c1": 0.3, "c2": 1.0})
 
 
+def test_places_that_nobody_takes_have_no_joints_to_lose(tmp_path):
+    scores = np.zeros((3, 4, 10, 13), np.float32)  # three clips of four places
+    scores[0, 0] = 1  # one person, always seen
+    scores[1, 1] = 1
+    scores[1, 3, 5:] = 1  # two persons, of whom the second comes late
+    source = Source(layout=PENN13, channels=2, units="pixels")
+    with StoreWriter(tmp_path / "low.arrow", source) as writer:
+        for name, one in zip("abc", scores, strict=True):
+            joints = np.ones((*one.shape, 2), np.float32)
+            writer.write(Clip(id=name, joints=joints, scores=one, layout=PENN13))
+    assert lost_joints(Store.open(tmp_path / "low.arrow")) == {"a": 0.0, "b": 0.25, "c": 1.0}
+
+
 def test_by_hand(tmp_path):
     low = store_of_losses(tmp_path / "low.arrow", [0, 0, 0.4, 1, 0.6])
     teacher = {"c0": True, "c1": True, "c2": True, "c3": True, "of the high view alone": False}

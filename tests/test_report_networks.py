@@ -11,7 +11,7 @@ from stores import small_experiment
 from skeldistill import recipe
 from skeldistill.prediction import Prediction
 from skeldistill.report import embeddings, figures, maps, page, responses, strips
-from skeldistill.training.features import CLASSES, OF_EACH, chosen, joint_responses
+from skeldistill.training.features import CLASSES, OF_EACH, chosen, joint_responses, shared
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +100,22 @@ def test_responses_by_a_naive_loop():
                 if present[n, m, s]
             ]
             assert float(found[n, v]) == pytest.approx(sum(norms) / len(norms), rel=1e-5)
+
+
+class Counted(tuple):
+    """Ids that count how often somebody goes through them."""
+
+    passes = 0
+
+    def __iter__(self):
+        type(self).passes += 1
+        return super().__iter__()
+
+
+def test_clips_of_all_methods_are_found_in_one_pass_over_each():
+    methods = [Counted("dabc"), Counted("abcd"), Counted("bxcd")]
+    assert shared(methods) == ["d", "b", "c"]
+    assert Counted.passes == len(methods)
 
 
 def test_the_most_frequent_classes_are_chosen_and_the_shown_clips_too():

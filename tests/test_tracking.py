@@ -1,5 +1,7 @@
 """Linking people over frames: laws, and examples worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -87,6 +89,15 @@ def test_a_long_track_is_before_a_short_surer_one() -> None:
     np.testing.assert_allclose(scores, 0.5)
     _, scores = surest(clip, link(clip), 5)
     np.testing.assert_allclose(scores.mean(axis=(1, 2)), [0.5, 0.25])
+
+
+def test_who_is_left_out_is_counted() -> None:
+    clip = [people((0, 0.5)), people((0, 0.5), (900, 1), (400, 0))]  # the last without any joint
+    tracks = tracking.follow([replace(one, ids=np.arange(len(one.scores))) for one in clip])
+    assert len(tracks) == 3
+    assert tracking.left_out(clip, tracks, 1) == {"people": 2}
+    assert tracking.left_out(clip, tracks, 2) == {}
+    assert tracking.left_out([people()], [], 1) == {}
 
 
 def test_nobody_leaves_one_place_empty() -> None:

@@ -50,6 +50,20 @@ def test_times_are_those_of_the_file_and_begin_at_0(tmp_path):
     np.testing.assert_allclose(times, [0, 0.1, 0.4, 1.5], atol=1e-6)
 
 
+@pytest.mark.parametrize(("rate", "step"), [(10.0, 1 / 10), (0.0, 1 / 30)])
+def test_frames_without_times_follow_at_the_rate_or_the_usual_one(tmp_path, rate, step):
+    def timeless(picture):
+        picture.pts = None
+        return picture
+
+    with open_video(write_video(tmp_path / "a.mp4", painted(4))) as opened:
+        opened.rate = rate
+        opened._first = timeless(opened._first)
+        opened._images = map(timeless, opened._images)
+        times = [frame.time for frame in opened.frames()]
+    np.testing.assert_allclose(times, np.arange(4) * step)
+
+
 @pytest.mark.parametrize("rotation", [90, 180, 270])
 def test_pictures_are_turned_upright(tmp_path, rotation):
     lit = np.zeros((HEIGHT, WIDTH, 3), np.uint8)

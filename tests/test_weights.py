@@ -71,10 +71,14 @@ def test_an_archive_gives_its_one_network(tmp_path, of):
     addresses = ((tmp_path / "a.zip").as_uri(),)
     wanted = Weights(name="w", file="w.onnx", sha256=sums[of], addresses=addresses)
     assert fetch(wanted, tmp_path / "to").read_bytes() == DATA
-    assert sorted(one.name for one in tmp_path.rglob("*")) == ["a.zip", "to", "w.onnx"]
-    if of == "network":  # it is known by its own checksum, so it is not fetched again
-        (tmp_path / "a.zip").unlink()
-        assert fetch(wanted, tmp_path / "to") == tmp_path / "to" / "w.onnx"
+    noted = ["w.onnx.origin"] if of == "archive" else []
+    assert sorted(one.name for one in tmp_path.rglob("*")) == ["a.zip", "to", "w.onnx", *noted]
+    # it is known by its own checksum or by the note, so it is not fetched again
+    (tmp_path / "a.zip").unlink()
+    assert fetch(wanted, tmp_path / "to") == tmp_path / "to" / "w.onnx"
+    (tmp_path / "to" / "w.onnx").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="could not be fetched"):
+        fetch(wanted, tmp_path / "to")
 
 
 def test_an_archive_of_several_networks_is_refused(tmp_path):

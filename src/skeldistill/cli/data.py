@@ -45,11 +45,13 @@ def import_(
     `skeldistill data import alphapose results low.arrow --labels high.arrow`
     """
     from skeldistill import readers
-    from skeldistill.data.importing import import_source
+    from skeldistill.data.importing import import_source, left_out
 
     reader = readers.find(format, **parsed(options))
     made = import_source(reader, None if source == "-" else Path(source), store, labels=labels)
     typer.echo(f"{store}: {len(made)} clips, layout {made.layout.name}")
+    if more := left_out(made):
+        typer.echo(more)
 
 
 @app.command()

@@ -60,6 +60,7 @@ def extract(
     --estimator high=mediapipe:model=full.task,tiles=2
     --estimator low=mediapipe:model=full.task,short_side=128`
     """
+    from skeldistill.data.importing import left_out
     from skeldistill.deploy import extract as extraction
     from skeldistill.deploy import extract_sources
     from skeldistill.deploy.extract_ray import Ray
@@ -86,6 +87,8 @@ def extract(
     )
     for one in made.stores.values():
         typer.echo(f"{one.path}: {len(one)} clips, layout {one.layout.name}")
+        if more := left_out(one, "--persons"):
+            typer.echo(more)
     if made.failures:
         typer.echo(f"{made.failed} of {len(videos)} videos failed: {made.failures}", err=True)
 

@@ -47,6 +47,10 @@ def export(
 
 def pairs(
     store: StoreFile,
+    pair: Annotated[
+        Path | None,
+        typer.Option(help="The high view: clips that have no match there are left out."),
+    ] = None,
     share: Annotated[float, typer.Option(help="Of the clips of each class.", min=0, max=1)] = 0.8,
     split: Annotated[str, typer.Option(help="The training split.")] = "train",
     seed: Annotated[int, typer.Option(help="data.seed of the recipe.", min=0)] = 0,
@@ -56,17 +60,19 @@ def pairs(
 ) -> None:
     """List the clips that keep their high-quality match when only a share does (data.paired).
 
-    The list is the same on every machine.
+    The list is the same on every machine. Without --pair every clip counts as having a match.
 
-    Example: `skeldistill data pairs low.arrow --share 0.7 --split xsub_train --out paired70.txt`
+    Example: `skeldistill data pairs low.arrow --pair high.arrow --share 0.7 --split xsub_train
+    --out paired70.txt`
     """
     from skeldistill.data.pairing import paired_ids
     from skeldistill.data.store import Store
     from skeldistill.files import write_text
 
-    ids = paired_ids(Store.open(store), split, share, seed)
+    high = None if pair is None else Store.open(pair)
+    ids = paired_ids(Store.open(store), split, share, seed, high)
     if out is None:
-        typer.echo("\n".join(ids))
+        typer.echo("".join(f"{one}\n" for one in ids), nl=False)
         return
     write_text(out, "".join(f"{one}\n" for one in ids))
     typer.echo(f"{out}: {len(ids)} clips keep their match")

@@ -2,6 +2,7 @@
 
 import datetime
 import inspect
+import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from skeldistill import __version__
 from skeldistill.data.labelling import Labelled, Labels
 from skeldistill.data.store import Store, StoreWriter
+from skeldistill.readers import tracking
 from skeldistill.readers.reader import Reader
 from skeldistill.waiting import shown
 
@@ -51,6 +53,23 @@ def import_source(
         for clip in counted:
             writer.write(clip)
     return Store.open(store_path)
+
+
+def left_out(store: Store, option: str = "--option persons") -> str | None:
+    """How many clips have more people than were kept, in a line; None if all were kept.
+
+    Args:
+        store: made by a reader that keeps the surest people of each clip.
+        option: of the command, which keeps more of them.
+    """
+    told = [json.loads(extra) for extra in store.table["extra"].drop_null().to_pylist()]
+    found = [extra[tracking.FOUND] for extra in told if tracking.FOUND in extra]
+    if not found:
+        return None
+    return (
+        f"{len(found)} of {len(store)} clips have more people than were kept, up to {max(found)}; "
+        f"{option}={max(found)} keeps all"
+    )
 
 
 def provenance(reader: Reader, source_path: Path | None) -> dict[str, Any]:

@@ -59,9 +59,7 @@ def training_clips(store: Store, high: Store, fold: recipe.Fold, data: recipe.Da
     rows = store.in_split(fold.train)
     rows = rows[~_held_out(store, rows, store, fold, data)]
     _refuse_leaks(store, high, fold)
-    matches = match(store, rows, high)
-    in_training = np.isin(matches, high.in_split(fold.train))
-    matches = np.where(in_training, matches, SOLITARY)
+    matches = _training_matches(store, rows, high, fold.train)
     if data.paired < 1:
         kept = _chosen(store, rows, data.paired, f"paired:{data.seed}", groups=None)
         matches = np.where(kept, matches, SOLITARY)
@@ -75,19 +73,34 @@ def training_clips(store: Store, high: Store, fold: recipe.Fold, data: recipe.Da
     return clips.some((labels != UNLABELLED) | (matches != SOLITARY))
 
 
-def paired_ids(store: Store, split: str, share: float, seed: int = 0) -> list[str]:
+def paired_ids(
+    store: Store, split: str, share: float, seed: int = 0, high: Store | None = None
+) -> list[str]:
     """The clips of a training split that keep their match when only a share does.
 
-    The same that ``data.paired`` of a recipe with this ``data.seed`` keeps: so many of each class
-    (rounded), by the hash of their ids, hence the same on every machine and for every method.
+    The same that ``data.paired`` of a recipe with this ``data.seed`` keeps, if it holds no clips
+    out: so many of each class (rounded), by the hash of their ids, hence the same on every machine
+    and for every method. The share is of all clips, so that it does not depend on `high`.
+
+    Args:
+        store: the low view.
+        split: whose clips are trained on.
+        share: of the clips of each class.
+        seed: draws them.
+        high: the high view, so that clips which have no match there are left out; without it
+            every clip counts as having one.
 
     Raises:
-        ValueError: there is no such split, or the share is not above 0 and up to 1.
+        ValueError: there is no such split, or the share is not above 0 and up to 1, or the views
+            label a clip differently.
     """
     if not 0 < share <= 1:
         raise ValueError(f"share must be above 0 and at most 1, got {share}")
     rows = store.in_split(split)
-    return _ids(store, rows[_chosen(store, rows, share, f"paired:{seed}", groups=None)])
+    kept = _chosen(store, rows, share, f"paired:{seed}", groups=None)
+    if high is not None:
+        kept &= _training_matches(store, rows, high, split) != SOLITARY
+    return _ids(store, rows[kept])
 
 
 def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
@@ -142,6 +155,12 @@ def match(store: Store, rows: Int64[np.ndarray, " n"], high: Store) -> Int64[np.
 def _theirs(high: Store, matches: np.ndarray) -> np.ndarray:
     """The matches' labels; of solitary clips, none."""
     return np.where(matches == SOLITARY, UNLABELLED, high.labels[matches])
+
+
+def _training_matches(store: Store, rows: np.ndarray, high: Store, split: str) -> np.ndarray:
+    """The matches that may be learnt from: those in the high view's own training split."""
+    matches = match(store, rows, high)
+    return np.where(np.isin(matches, high.in_split(split)), matches, SOLITARY)
 
 
 def _labels(store: Store, rows: np.ndarray) -> np.ndarray:

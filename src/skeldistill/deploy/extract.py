@@ -236,7 +236,10 @@ def _clip(
     video: Footage, part: Part, view: str, estimator: Estimator, selection: Selection
 ) -> Clip:
     frames: list[People] = part.views[view]
-    joints, scores = selection.choice(frames, tracking.link(frames), selection.persons)
+    rate = {"rate": round(part.rate, 4)} if part.rate > 0 else {}  # 0: the video tells none
+    tracks = tracking.link(frames)
+    joints, scores = selection.choice(frames, tracks, selection.persons)
+    extra = rate | {"times": np.round(part.times, 4).tolist()}
     return Clip(
         id=video.id,
         joints=joints,
@@ -247,5 +250,5 @@ def _clip(
         subject=video.subject,
         camera=video.camera,
         size=part.size,
-        extra={"rate": round(part.rate, 4), "times": np.round(part.times, 4).tolist()},
+        extra=extra | tracking.left_out(frames, tracks, selection.persons),
     )

@@ -20,11 +20,11 @@ from skeldistill.estimators.estimator import Session
 from skeldistill.readers import openpifpaf, openpose
 from skeldistill.readers.reader import Source
 
-RATE = 30.0
+RATE = video.RATE
 """Frames per second where nothing says how many there are."""
 
 MOST_RATE = 1e6
-"""More frames a second are a damaged number."""
+"""More frames a second, or more seconds a frame, are a damaged number."""
 
 FOUND_BY_NAME: Mapping[str, str] = {
     openpose.ENDING: "openpose",
@@ -49,16 +49,20 @@ class Skeletons:
 
     @classmethod
     def of(cls, clip: Clip, rate: float | None) -> "Skeletons":
-        """A clip with the times that are given for it, or told by its source, or usual."""
-        told, times = clip.extra.get("rate"), clip.extra.get("times")
-        if rate is None and isinstance(told, int | float) and 0 < told < MOST_RATE:
-            rate = float(told)
-            with suppress(ValueError, TypeError):
-                array = np.asarray(times, np.float64)
-                if array.shape == (clip.num_frames,) and (np.diff(array) >= 0).all():
-                    return cls(clip=clip, rate=rate, times=array)
+        """A clip with the times that are given for it, or told by its source, or usual.
+
+        A source may know its times but no rate, which then is their mean; a rate that is none (0,
+        negative, no number) counts as not told.
+        """
+        times = None if rate is not None else _times(clip)
+        if rate is None:
+            rate = _told_rate(clip.extra.get("rate"))
+        if rate is None and times is not None and len(times) > 1:
+            rate = _told_rate((len(times) - 1) / float(times[-1] - times[0]))
         rate = rate or RATE
-        return cls(clip=clip, rate=rate, times=np.arange(clip.num_frames) / rate)
+        if times is None:
+            times = np.arange(clip.num_frames) / rate
+        return cls(clip=clip, rate=rate, times=times)
 
     @property
     def name(self) -> str:
@@ -120,7 +124,7 @@ class Filmed:
                 name=self.name,
                 layout=self.estimator.layout,
                 size=opened.size,
-                rate=self.rate or (opened.rate if 0 < opened.rate < MOST_RATE else RATE),
+                rate=self.rate or _told_rate(opened.rate) or RATE,
             )
             yield seen, self._moments(opened, watch)
 
@@ -192,7 +196,7 @@ def opened(
         ValueError: it is nothing that is known, or lacks an estimator.
     """
     path = Path(named)
-    if rate is not None and not 0 < rate < MOST_RATE:
+    if rate is not None and _told_rate(rate) is None:
         raise ValueError(f"--rate {rate}: give frames per second, more than 0")
     if reader is None and not path.exists() and (_live(named)):
         with _filmed({video.without_password(named): named}, None, estimator, rate) as sources:
@@ -207,6 +211,22 @@ def opened(
         videos = {one.id: one.path for one in extract_sources.find(path)}
         with _filmed(videos, path, estimator, rate) as sources:
             yield sources
+
+
+def _told_rate(told: Any) -> float | None:
+    """Frames per second as a source tells them; None where it tells none."""
+    number = isinstance(told, int | float) and not isinstance(told, bool)
+    return float(told) if number and 1 / MOST_RATE < told < MOST_RATE else None
+
+
+def _times(clip: Clip) -> Float64[np.ndarray, " t"] | None:
+    """When a clip's frames were seen, where its source tells it: seconds that go on."""
+    with suppress(ValueError, TypeError, OverflowError):
+        times = np.asarray(clip.extra.get("times"), np.float64)
+        fits = times.shape == (clip.num_frames,) and bool(np.isfinite(times).all())
+        if fits and (np.diff(times) >= 0).all() and (len(times) == 1 or times[-1] > times[0]):
+            return times
+    return None
 
 
 def _live(named: str) -> bool:

@@ -27,6 +27,9 @@ MOST_PIXELS = 2**26
 """Of one frame, twice those of 8K: a header that claims more is damaged, or meant to do damage."""
 
 LIVE = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "http://", "https://")
+RATE = 30.0
+"""Frames per second where nothing says how many there are."""
+
 PATIENCE = 10.0
 """Seconds that a camera or stream may stay silent."""
 
@@ -66,7 +69,7 @@ class Video:
                 raise ValueError(f"{name}: there is no video in it")
             stream = container.streams.video[0]
             _check_size(name, stream.codec_context.width, stream.codec_context.height)
-            self.rate = float(stream.average_rate or 0)
+            self.rate = max(0.0, float(stream.average_rate or 0))
             self.duration = _duration(container, stream, live)
             self._images = self._decoded(stream)
             self._first = next(self._images, None)
@@ -87,7 +90,7 @@ class Video:
             raise ValueError(f"{self.name}: its frames were read already; open it again")
         picture, self._first = self._first, None
         began, time = picture.time or 0.0, 0.0
-        step, number = 1 / self.rate if self.rate > 0 else 0.0, 0
+        step, number = 1 / (self.rate or RATE), 0
         while picture is not None:
             # a frame that has no time comes one step after the one before
             time = picture.time - began if picture.time is not None else time + step * (number > 0)

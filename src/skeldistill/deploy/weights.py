@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skeldistill.files import write_text
 from skeldistill.readers.source_files import line, naming
 from skeldistill.shelf import pick
 
@@ -177,8 +178,9 @@ def fetch(
 ) -> Path:
     """Fetch a file from the first address that has it; what has another checksum is not kept.
 
-    Where an address gives a zip archive, the one ONNX file in it is taken. A file that is there
-    with the right checksum is left as it is.
+    Where an address gives a zip archive, the one ONNX file in it is taken, and the archive's
+    checksum is noted beside it. A file that is there with the right checksum, or that is noted to
+    come from an archive with it, is left as it is.
 
     Args:
         weights: with at least one address.
@@ -193,7 +195,7 @@ def fetch(
     if not weights.addresses:
         raise ValueError(f"{weights.name} lacks an address here: give --address URL")
     target = folder / weights.file
-    if target.is_file() and _sum(target) == weights.sha256:
+    if _is_there(target, weights.sha256):
         return target
     folder.mkdir(parents=True, exist_ok=True)
     failures = []
@@ -207,6 +209,8 @@ def fetch(
                     sums.append(_sum(fetched))
                 if weights.sha256 in sums:
                     fetched.replace(target)
+                    if weights.sha256 != sums[-1]:
+                        write_text(_note(target), _noted(*sums))
                     return target
         except (urllib.error.URLError, http.client.HTTPException, *_SILENT, ValueError) as error:
             failures.append(f"{address}: {line(getattr(error, 'reason', error))}")
@@ -224,6 +228,24 @@ def fetch(
 
 # what a server, and a damaged or encrypted archive, can fail with
 _SILENT = (TimeoutError, ConnectionError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError)
+
+
+def _is_there(target: Path, sha256: str | None) -> bool:
+    if sha256 is None or not target.is_file():
+        return False
+    own, note = _sum(target), _note(target)
+    told = note.read_text(encoding="utf-8", errors="replace") if note.is_file() else ""
+    return sha256 == own or told == _noted(sha256, own)
+
+
+def _note(target: Path) -> Path:
+    """Where it stands from which archive a file comes."""
+    return target.with_name(f"{target.name}.origin")
+
+
+def _noted(archive: str, own: str) -> str:
+    """Names the file, too: once that is another, nobody vouches for it."""
+    return f"{own} from an archive {archive}\n"
 
 
 def _sum(path: Path) -> str:

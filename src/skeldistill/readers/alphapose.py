@@ -23,14 +23,18 @@ class AlphaPose:
     ``alphapose-results.json`` each. The images' names say clip and frame: ``12.jpg`` is frame 12
     of the clip called as the file (as its folder, if that is ``alphapose-results``), and
     ``walk_0012.jpg`` or ``walk/0012.jpg`` is frame 12 of ``walk``. Frames without anybody are
-    lost. People are followed by ``idx`` where AlphaPose tracked them, else linked by nearness;
-    those of the highest mean confidence are kept; clips have no label.
+    lost, those before the first person too: numbers count from 0, or from 1 if none is lower. A
+    clip that would be lost for as long as it has frames, or longer, is taken to be cut from the
+    middle of a longer video, and begins with its lowest number. People are followed by ``idx``
+    where AlphaPose tracked them, else linked by nearness; those of the highest mean confidence are
+    kept; clips have no label.
 
     Args:
         persons: how many to keep at most.
         layout: of the joints; by default coco17 for 17 joints (and the first 17 of a whole
             body's 133) and halpe26 for 26 (and the first 26 of 136).
         units: of the coordinates.
+        first: the number of every clip's first frame, or ``lowest``: the lowest that it has.
 
     Raises:
         ValueError: an option is out of range.
@@ -39,10 +43,12 @@ class AlphaPose:
     persons: int = 2
     layout: str | None = None
     units: str = "pixels"
+    first: source_files.First = None
 
     def __post_init__(self) -> None:
         if self.persons < 1:
             raise ValueError(f"alphapose: persons must be at least 1, got {self.persons}")
+        source_files.check_first("alphapose", self.first)
         if self.layout is not None:
             layouts.find(self.layout)
 
@@ -75,7 +81,7 @@ class AlphaPose:
             raise ValueError(f"{path} has nobody in any image; name {WHAT}")
         with source_files.naming(path):
             layout = detections.layout_of(poses, self.layout)
-        return detections.Detections(clips=clips, layout=layout, key="idx")
+        return detections.Detections(clips=clips, layout=layout, key="idx", first=self.first)
 
 
 def _files(path: Path) -> list[Path]:

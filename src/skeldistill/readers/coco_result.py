@@ -26,10 +26,12 @@ class COCOResult:
     one clip, called by what stands before it (``walk_0012.jpg`` and ``walk/0012.jpg`` are frame 12
     of ``walk``). The name is the ``image_id`` itself if that is text, else what `images` or the
     file's own list of images says. Numbers without a list are the frames of one clip, called as
-    the file. Listed images in which nobody is found are lost frames. People are followed by
-    ``track_id`` if they have one, else linked by nearness; those of the highest mean confidence
-    are kept; clips have no label. A joint's third number is its score, or in annotations its
-    visibility: hidden joints score 0.5.
+    the file. Listed images in which nobody is found are lost frames. Without a list so are frames
+    before the first person: numbers count from 0, or from 1 if none is lower; but a clip that would
+    be lost for as long as it has frames, or longer, begins with its lowest number. People are
+    followed by ``track_id`` if they have one, else linked by nearness; those of the highest mean
+    confidence are kept; clips have no label. A joint's third number is its score, or in annotations
+    its visibility: hidden joints score 0.5.
 
     Args:
         persons: how many to keep at most.
@@ -37,6 +39,7 @@ class COCOResult:
         layout: of the joints; by default coco17 for 17 joints (and the first 17 of a whole
             body's 133), else the one layout with so many.
         units: of the coordinates.
+        first: the number of every clip's first frame, or ``lowest``: the lowest that it has.
 
     Raises:
         ValueError: an option is out of range, or `images` is no such file.
@@ -47,10 +50,12 @@ class COCOResult:
     images: str | Path | None = None
     layout: str | None = None
     units: str = "pixels"
+    first: source_files.First = None
 
     def __post_init__(self) -> None:
         if self.persons < 1:
             raise ValueError(f"coco_result: persons must be at least 1, got {self.persons}")
+        source_files.check_first("coco_result", self.first)
         if self.layout is not None:
             layouts.find(self.layout)
         if self.images is not None:
@@ -89,7 +94,12 @@ class COCOResult:
         with source_files.naming(path):
             layout = detections.layout_of(first, self.layout)
         sure = LABELLED if kinds == {True} else 1.0
-        return detections.Detections(clips=clips, layout=layout, key="track_id", sure=sure)
+        # a list of images has those without anybody too
+        likely = source_files.LOWEST if given or kinds == {True} else None
+        begin = likely if self.first is None else self.first
+        return detections.Detections(
+            clips=clips, layout=layout, key="track_id", first=begin, sure=sure
+        )
 
 
 def _clips(data: Any, given: Places, name: str) -> dict[str, dict[int, list[Any]]]:

@@ -29,6 +29,17 @@ class Rows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What one look at all files tells; `counted_from` is the number of frames that come first."""
+
+    columns: Columns
+    layout: Layout
+    classes: tuple[str, ...]
+    num_clips: int
+    counted_from: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CSV:
     """Reads CSV files with a header: one row a joint, or one row a person and frame.
 
@@ -37,7 +48,10 @@ class CSV:
     ``nose_x,nose_y,nose_z,nose_score`` and so on for every joint of the layout. Columns are found
     by these names, in any order; `z`, `score`, `person`, `label` and `split` may be left out, and
     so may `clip` if each file is one clip, called as the file. A joint whose numbers are empty,
-    or whose score is 0, is lost, and so are joints and frames without a row. The rows of a clip
+    or whose score is 0, is lost, and so are joints and frames without a row, those before a clip's
+    first row too: frames count from 0, or from 1 if none is lower. A clip that would be lost for as
+    long as it has frames, or longer, is taken to be cut from the middle of a longer video, and
+    begins with its lowest frame. The rows of a clip
     stand together. Several splits are separated by spaces; a label is a number from 0, or the
     name of the class. A person is who has the same number in all frames; of several, those of
     the highest mean confidence are kept.
@@ -48,6 +62,7 @@ class CSV:
         persons: how many to keep at most.
         classes: action names by label; by default the names among the labels, by alphabet.
         units: of the coordinates; by default pixels in two dimensions and metres in three.
+        first: the number of every clip's first frame, or ``lowest``: the lowest that it has.
 
     Raises:
         ValueError: an option is out of range.
@@ -57,54 +72,56 @@ class CSV:
     persons: int = 2
     classes: Sequence[str] = ()
     units: str | None = None
+    first: source_files.First = None
 
     def __post_init__(self) -> None:
         if self.persons < 1:
             raise ValueError(f"csv: persons must be at least 1, got {self.persons}")
+        source_files.check_first("csv", self.first)
         if self.layout is not None:
             layouts.find(self.layout)
 
     def describe(self, path: Path) -> Source:
         """What the headers say, and what the labels are called; reads all files once."""
         files = source_files.find(path, ".csv", WHAT)
-        found, layout, classes, count = self._survey(files)
-        channels = 3 if "z" in found.coordinates else 2
+        found = self._survey(files)
+        channels = 3 if "z" in found.columns.coordinates else 2
         return Source(
-            layout=layout,
+            layout=found.layout,
             channels=channels,
             units=self.units or ("pixels" if channels == 2 else "metres"),
-            classes=classes,
-            num_clips=count,
+            classes=found.classes,
+            num_clips=found.num_clips,
         )
 
     def read(self, path: Path) -> Iterator[Clip]:
         """The clips in the order of the files and rows."""
         files = source_files.find(path, ".csv", WHAT)
-        found, layout, classes, _ = self._survey(files)
+        found = self._survey(files)
         for file in files:
             with source_files.naming(file):
                 own = _header(file)
-                if own.coordinates != found.coordinates:
-                    raise ValueError(
-                        f"it has {own.coordinates}, the first file {found.coordinates}"
-                    )
-            for rows in _clips(file, layout):
+                before = found.columns.coordinates
+                if own.coordinates != before:
+                    raise ValueError(f"it has {own.coordinates}, the first file {before}")
+            for rows in _clips(file, found.layout):
                 with source_files.naming(f"{file}: clip {rows.name!r}"):
-                    clip = self._clip(rows, layout, classes, len(own.coordinates))
+                    clip = self._clip(rows, found)
                 yield clip
 
-    def _survey(self, files: Sequence[Path]) -> tuple[Columns, Layout, tuple[str, ...], int]:
-        """The first file's columns, the layout, the classes, and how many clips there are."""
+    def _survey(self, files: Sequence[Path]) -> Survey:
         first = _header(files[0])
         layout = self._layout(first, files[0])
         names: set[str] = set()
         seen: set[str] = set()
+        frames: set[str] = set()
         for file in files:
             own = _header(file)
             before = ""
             for row in _rows(file, own):
                 clip = own.text(row, "clip") or file.stem
                 names.add(own.text(row, "label"))
+                frames.add(own.text(row, "frame"))
                 if clip != before and clip in seen:
                     raise ValueError(f"{file}: the rows of clip {clip!r} must stand together")
                 seen.add(clip)
@@ -112,9 +129,17 @@ class CSV:
         if not seen:
             raise ValueError(f"{files[0]} has no row below its header; name {WHAT}")
         names -= {"", *UNKNOWN}
-        if self.classes or all(NUMBER.fullmatch(name) for name in names):
-            return first, layout, tuple(self.classes), len(seen)
-        return first, layout, tuple(sorted(names)), len(seen)
+        numbered = self.classes or all(NUMBER.fullmatch(name) for name in names)
+        return Survey(
+            columns=first,
+            layout=layout,
+            classes=tuple(self.classes if numbered else sorted(names)),
+            num_clips=len(seen),
+            # what is no number is told when its clip is read
+            counted_from=source_files.counted_from(
+                min((int(float(one)) for one in frames if NUMBER.fullmatch(one)), default=0)
+            ),
+        )
 
     def _layout(self, found: Columns, file: Path) -> Layout:
         if self.layout is not None:
@@ -128,21 +153,25 @@ class CSV:
             )
         return fitting[0]
 
-    def _clip(self, rows: Rows, layout: Layout, classes: Sequence[str], channels: int) -> Clip:
-        nobody = np.zeros((0, layout.num_joints, channels + 1), np.float32)
+    def _clip(self, rows: Rows, about: Survey) -> Clip:
+        columns = len(about.columns.coordinates) + 1  # with the score
+        nobody = np.zeros((0, about.layout.num_joints, columns), np.float32)
         found = {
             number: (np.stack(list(people.values())), list(people))
             for number, people in rows.people.items()
         }
-        frames = [_people(*one) for one in source_files.in_order(found, (nobody, []))]
-        joints, scores = tracking.surest(frames, tracking.follow(frames), self.persons)
+        first = source_files.beginning(found, self.first, about.counted_from)
+        frames = [_people(*one) for one in source_files.in_order(found, (nobody, []), first)]
+        tracks = tracking.follow(frames)
+        joints, scores = tracking.surest(frames, tracks, self.persons)
         return Clip(
             id=rows.name,
             joints=joints,
             scores=scores,
-            layout=layout,
-            label=_label(rows.label, classes),
+            layout=about.layout,
+            label=_label(rows.label, about.classes),
             splits=rows.splits,
+            extra=tracking.left_out(frames, tracks, self.persons),
         )
 
 

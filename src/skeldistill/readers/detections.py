@@ -54,23 +54,34 @@ def place(image: str, otherwise: str) -> tuple[str, int]:
 class Detections:
     """What a flat list says, put in order: for every clip its frames, for every frame its people.
 
-    layout: of all of them. key: what holds a person's tracker id. sure: the third number of a
-    joint that is as sure as can be.
+    layout: of all of them. key: what holds a person's tracker id. first: the number of a clip's
+    first frame, as far as the user says it. sure: the third number of a joint that is as sure as
+    can be.
     """
 
     clips: Mapping[str, Frames]
     layout: Layout
     key: str
+    first: source_files.First
     sure: float = 1.0
 
     def read(self, persons: int) -> Iterator[Clip]:
         """The clips by name, with the `persons` surest people of each."""
+        lowest = source_files.counted_from(min(min(frames) for frames in self.clips.values()))
         for name in sorted(self.clips):
             with source_files.naming(f"clip {name!r}"):
                 found = {t: self._people(people) for t, people in self.clips[name].items()}
-                frames = source_files.in_order(found, tracking.nobody(self.layout))
-                joints, scores = tracking.surest(frames, tracking.follow(frames), persons)
-                clip = Clip(id=name, joints=joints, scores=scores, layout=self.layout)
+                first = source_files.beginning(found, self.first, lowest)
+                frames = source_files.in_order(found, tracking.nobody(self.layout), first)
+                tracks = tracking.follow(frames)
+                joints, scores = tracking.surest(frames, tracks, persons)
+                clip = Clip(
+                    id=name,
+                    joints=joints,
+                    scores=scores,
+                    layout=self.layout,
+                    extra=tracking.left_out(frames, tracks, persons),
+                )
             yield clip
 
     def _people(self, people: list[Mapping[str, Any]]) -> tracking.People:

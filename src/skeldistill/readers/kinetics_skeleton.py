@@ -71,7 +71,8 @@ class KineticsSkeleton:
     def _clip(self, file: Path) -> Clip:
         data = json_files.load(file)
         people = _frames(json_files.field(data, "data", list))
-        joints, scores = tracking.surest(people, tracking.link(people), self.persons)
+        tracks = tracking.link(people)
+        joints, scores = tracking.surest(people, tracks, self.persons)
         return Clip(
             id=file.stem,
             joints=joints,
@@ -79,6 +80,7 @@ class KineticsSkeleton:
             layout=OPENPOSE18,
             label=_label(data.get("label_index")),
             splits=tuple(name for name in SPLITS if file.absolute().parent.name.endswith(name)),
+            extra=tracking.left_out(people, tracks, self.persons),
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from skeldistill.clip import Clip
 from skeldistill.layouts import NTU25
-from skeldistill.readers import ntu_bodies, source_files
+from skeldistill.readers import ntu_bodies, source_files, tracking
 from skeldistill.readers.ntu_actions import ACTIONS
 from skeldistill.readers.reader import Division, Source
 
@@ -144,6 +144,8 @@ class NTU:
             bodies = ntu_bodies.people(bodies)
         else:
             bodies = sorted(bodies, key=ntu_bodies.motion, reverse=True)
+        people = len(ntu_bodies.seats(bodies, len(bodies)))
+        found = {tracking.FOUND: people} if people > self.persons else {}
         joints, scores = self._joints(ntu_bodies.seats(bodies, self.persons), num_frames)
         return Clip(
             id=file.stem,
@@ -155,7 +157,7 @@ class NTU:
             subject=subject,
             camera=camera,
             size=COLOUR_SIZE if self.plane else None,
-            extra={"setup": setup, "replication": replication},
+            extra={"setup": setup, "replication": replication, **found},
         )
 
     def _joints(

@@ -60,8 +60,10 @@ class OpenPifPaf:
 
     def _clip(self, name: str, found: Mapping[int, tracking.People]) -> Clip:
         people = source_files.in_order(found, tracking.nobody(COCO17))
-        joints, scores = tracking.surest(people, tracking.follow(people), self.persons)
-        return Clip(id=name, joints=joints, scores=scores, layout=COCO17)
+        tracks = tracking.follow(people)
+        joints, scores = tracking.surest(people, tracks, self.persons)
+        extra = tracking.left_out(people, tracks, self.persons)
+        return Clip(id=name, joints=joints, scores=scores, layout=COCO17, extra=extra)
 
 
 def _clips(path: Path) -> dict[str, Path | dict[int, Path]]:

@@ -82,8 +82,10 @@ class OpenPose:
             with source_files.naming(files[number].name):
                 found[number] = _people(_poses(files[number]), layout)
         people = source_files.in_order(found, tracking.nobody(layout))
-        joints, scores = tracking.surest(people, tracking.follow(people), self.persons)
-        return Clip(id=name, joints=joints, scores=scores, layout=layout)
+        tracks = tracking.follow(people)
+        joints, scores = tracking.surest(people, tracks, self.persons)
+        extra = tracking.left_out(people, tracks, self.persons)
+        return Clip(id=name, joints=joints, scores=scores, layout=layout, extra=extra)
 
 
 def _clips(path: Path) -> dict[str, dict[int, Path]]:

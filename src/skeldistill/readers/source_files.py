@@ -8,6 +8,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+First = int | str | None
+"""Option of readers whose files leave out frames without anybody: the number of a clip's first
+frame, or `LOWEST`: the lowest that it has; None: what is likely (see `beginning`)."""
+LOWEST = "lowest"
+
 MOST_FRAMES = 108_000
 """An hour of video: what claims to be longer is a damaged file, and would fill the memory."""
 
@@ -38,15 +43,56 @@ def find(path: Path, ending: str, what: str) -> list[Path]:
     return [path / name for name in names]
 
 
-def in_order(found: Mapping[int, T], nobody: T) -> list[T]:
+def beginning(found: Mapping[int, object], first: First, counted_from: int) -> int:
+    """The number of a clip's first frame, in which there may be nobody.
+
+    Likely is that a clip begins where its source counts from. One of which as much or more would
+    then be missing at its start as it has is cut from the middle of a longer video: it begins
+    with its own lowest number.
+
+    Args:
+        found: the frames that are there, by their numbers.
+        first: what the user says.
+        counted_from: the number with which the source counts (see `counted_from`).
+    """
+    lowest, last = min(found), max(found)
+    if isinstance(first, str):
+        return lowest
+    if first is not None:
+        return first
+    missing, known = lowest - counted_from, last - lowest + 1
+    return counted_from if missing < known and missing + known <= MOST_FRAMES else lowest
+
+
+def counted_from(lowest: int) -> int:
+    """Where a source counts from, by the lowest number in all its clips: 0, or 1 if it is 1."""
+    return 1 if lowest == 1 else min(lowest, 0)
+
+
+def check_first(reader: str, first: First) -> None:
+    """Refuse what is no number of a first frame."""
+    if first not in (None, LOWEST) and (isinstance(first, str) or first < 0):
+        raise ValueError(f"{reader}: first must be a number from 0, or {LOWEST}, got {first!r}")
+
+
+def in_order(found: Mapping[int, T], nobody: T, first: int | None = None) -> list[T]:
     """Frames by their numbers, from the first to the last; `nobody` stands for what is missing.
 
+    Args:
+        found: those that are there.
+        nobody: a frame without anybody.
+        first: the number of the first frame; None: the lowest of those that are there.
+
     Raises:
-        ValueError: there is none, or the first and the last are too far apart for one clip.
+        ValueError: there is none, or one before the first, or the first and the last are too far
+            apart for one clip.
     """
     if not found:
         raise ValueError("it has no frame")
-    first, last = min(found), max(found)
+    lowest, last = min(found), max(found)
+    first = lowest if first is None else first
+    if lowest < first:
+        raise ValueError(f"it has frame {lowest}, before the first by option `first`, {first}")
     if last - first >= MOST_FRAMES:
         raise ValueError(
             f"frames count from {str(first)[:40]} to {str(last)[:40]}; a clip has at most "

@@ -16,6 +16,8 @@ PATIENCE = 30
 """Frames after which somebody who is not seen any more would be taken for somebody else."""
 UNTRACKED = -1
 """The id of somebody whom the source does not follow; OpenPose writes the same number."""
+FOUND = "people"
+"""In a clip's `extra`: how many people its source has, where not all of them are kept."""
 REACH = 0.5
 """How far the joints of a person may move between two frames, in sizes of the person."""
 
@@ -161,6 +163,18 @@ def largest(
         for one in tracks
     ]
     return _filled(frames, _highest(tracks, height, persons))
+
+
+def left_out(frames: Sequence[People], tracks: Sequence[Track], persons: int) -> dict[str, int]:
+    """For a clip's `extra`: how many people there are, if more than the `persons` who are kept.
+
+    Who was lost for too long and found again counts twice, as it is kept twice.
+    """
+    people = sum(
+        any(frames[t].scores[place].any() for t, place in zip(*_places(one), strict=True))
+        for one in tracks
+    )
+    return {FOUND: people} if people > persons else {}
 
 
 def _highest(tracks: Sequence[Track], worth: Sequence[float], persons: int) -> list[Track]:

@@ -72,7 +72,7 @@ def keep(
     ]
     path = root / FILE
     said = [task.said() for task in tasks]
-    common = [clip for clip in said[0].ids if all(clip in set(one.ids) for one in said[1:])]
+    common = shared([one.ids for one in said])
     label_of = dict(zip(said[0].ids, said[0].labels.tolist(), strict=True))
     ids = chosen(common, np.array([label_of[clip] for clip in common], np.int64), shown)
     mark = _mark(tasks, ids)
@@ -94,6 +94,12 @@ def keep(
     with whole(path) as partial:
         np.savez_compressed(partial, allow_pickle=False, **arrays)
     return path
+
+
+def shared(ids: Sequence[Sequence[str]]) -> list[str]:
+    """The clips that every method answered for, in the order of the first."""
+    others = [set(mine) for mine in ids[1:]]
+    return [clip for clip in ids[0] if all(clip in mine for mine in others)]
 
 
 def chosen(ids: Sequence[str], labels: Int64[np.ndarray, " n"], shown: Sequence[str]) -> list[str]:

@@ -14,11 +14,16 @@ GROUPS = 4
 
 
 def lost_joints(store: Store) -> dict[str, float]:
-    """The share of lost joints (score 0) of every clip, over its frames and persons, by its id."""
+    """The share of lost joints (score 0) of every clip, over all its frames, by its id.
+
+    A place on the axis ``m`` that nobody ever takes has no joints to lose: only persons who are
+    seen somewhere in the clip count. Where nobody is seen at all, everything is lost.
+    """
     shares = {}
     for row, clip_id in enumerate(store.ids.tolist()):
-        scores = store.clip(row).scores
-        shares[clip_id] = 1.0 if not scores.size else float((scores <= 0).mean())
+        lost = store.scores(row) <= 0
+        present = ~lost.all(axis=(1, 2))
+        shares[clip_id] = float(lost[present].mean()) if present.any() else 1.0
     return shares
 
 
