@@ -95,7 +95,8 @@ def fit(
         fused=fabric.device.type in ("cpu", "cuda"),
     )
     fabric.setup_module(distiller)  # first: the optimizer's state follows the weights
-    history = state.load(folder, distiller, sgd, device=fabric.device)
+    scaling = fabric.strategy.precision
+    history = state.load(folder, distiller, sgd, fabric.device, scaling)
     _same_everywhere(history, folder)
     _begin_momentum(sgd, learned)
     optimizer: Any = fabric.setup_optimizers(sgd)  # one, where it may be several
@@ -140,7 +141,7 @@ def fit(
         history.append(entry)
         processes.as_the_first(list(distiller.buffers()))  # such as masks made from a share
         if processes.first():
-            state.save(folder, distiller, optimizer, history)
+            state.save(folder, distiller, optimizer, history, scaling)
             events.write(_scalars(entry), step=epoch + 1)
     return history
 
