@@ -18,6 +18,7 @@ LOG = logging.getLogger(__name__)
 
 STATE = "state.pt"
 BEFORE = "state-before.pt"
+LOG_FILE = "log.csv"
 GROUPS = ("terms", "conflicts", "skipped")
 
 
@@ -49,7 +50,7 @@ def save(
         partial.write_bytes(content.getbuffer())
         if (folder / STATE).exists():
             (folder / STATE).replace(folder / BEFORE)
-    _write_log(folder / "log.csv", history)
+    _write_log(folder / LOG_FILE, history)
 
 
 def load(

@@ -82,7 +82,7 @@ def fit(
     """
     if not len(examples):
         raise ValueError("there is no training clip")
-    steps = _steps(len(examples), training.batch_size)
+    steps = steps_of(len(examples), training.batch_size)
     _enough_for_all(len(examples), training.batch_size, steps)
     fabric, events = _fabric(training), Events(folder)
     learned = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
@@ -274,7 +274,8 @@ def _set(learned: list[torch.nn.Parameter], gradients: Sequence[Tensor | None]) 
         parameter.grad = gradient
 
 
-def _steps(clips: int, batch_size: int) -> int:
+def steps_of(clips: int, batch_size: int) -> int:
+    """The steps of an epoch; a last batch of less than half the size is left out."""
     whole, rest = divmod(clips, batch_size)
     return max(1, whole + (rest >= batch_size / 2))
 
