@@ -1,7 +1,10 @@
 """What the tests of exports share: a small trained-looking network and its clips."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 from stores import named, small_store
 
@@ -9,6 +12,7 @@ from skeldistill import checkpoint, networks, recipe
 from skeldistill.data.store import Store
 from skeldistill.layouts import PENN13
 from skeldistill.networks import Network
+from skeldistill.training.turns import alone_in
 
 CLASSES = ("run", "sit", "wave")
 
@@ -70,3 +74,16 @@ def saved(path: Path, name: str = "ST2sGCN", **sampling) -> Path:
 def clips_in(path: Path) -> Store:
     """Twelve clips to test on and twelve others."""
     return small_store(path, [*named(12, "test"), *named(12, "train", 12)], frames=11)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that takes long to make: of several processes with tests one makes it for all."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / name / "made"
+    with alone_in(folder.parent):
+        if not folder.exists():
+            make(folder.with_name("partial"))
+            folder.with_name("partial").rename(folder)
+    return folder

@@ -11,7 +11,7 @@ import jaxtyping
 import numpy as np
 import pytest
 import torch
-from exporting import about, clips_in, louder, saved, seasoned
+from exporting import about, clips_in, louder, made_once, saved, seasoned
 from typer.testing import CliRunner
 
 from skeldistill import networks
@@ -65,11 +65,15 @@ def store(tmp_path_factory):
 def exported(model, store, tmp_path_factory):
     """The folder that the command line writes, int8 included, and what it said."""
     needs_onnx()
-    folder = tmp_path_factory.mktemp("exported") / "out"
-    words = ["export", model, folder, "--int8", "--store", store.path, "--split", "test"]
-    ran = CliRunner().invoke(app, list(map(str, words)))
-    assert ran.exit_code == 0, ran.output
-    return folder, ran.output
+
+    def make(folder):
+        words = ["export", model, folder / "out", "--int8", "--store", store.path]
+        ran = CliRunner().invoke(app, [*map(str, words), "--split", "test"])
+        assert ran.exit_code == 0, ran.output
+        (folder / "said").write_text(ran.output, encoding="utf-8")
+
+    made = made_once(tmp_path_factory, "exported", make)
+    return made / "out", (made / "said").read_text(encoding="utf-8")
 
 
 def clip(rng, *, persons=2, frames=13, coordinates=2, size=None) -> Clip:
@@ -192,12 +196,14 @@ def test_the_example_asks_for_a_clip_in_one_line(whose, request, monkeypatch):
         runpy.run_path(str(folder / "example.py"))
 
 
-def test_the_example_tells_joints_that_it_does_not_know(exported, tmp_path, monkeypatch):
-    clip = {"joints": np.ones((1, 4, 3, 2)).tolist()}
+@pytest.mark.parametrize("whose", ["exported", "stepping"])
+def test_the_example_tells_joints_that_it_does_not_know(whose, request, tmp_path, monkeypatch):
+    folder = request.getfixturevalue(whose)[0]
+    clip = {"joints": np.ones((1, 4, 3, 2)).tolist(), "scores": np.ones((1, 4, 3)).tolist()}
     (tmp_path / "clip.json").write_text(json.dumps(clip), encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["example.py", str(tmp_path / "clip.json")])
     with pytest.raises(SystemExit, match=r"clip\.json: joints of shape \(1, 4, 3, 2\), not"):
-        runpy.run_path(str(exported[0] / "example.py"))
+        runpy.run_path(str(folder / "example.py"))
 
 
 def said_by_example(folder, recogniser, path, monkeypatch, capsys):
@@ -359,30 +365,9 @@ def test_another_result_leaves_no_file(tmp_path, monkeypatch):
 
 
 class Short(networks.STGCN):
-    """One block of each width."""
+    """The two blocks that halve the frames."""
 
-    dropped = (2, 3, 4, 6, 7, 9, 10)
-
-
-def test_the_step_ends_with_the_scores_of_the_whole_clip(tmp_path):
-    needs_onnx()
-    from skeldistill.deploy.export_step import export_step, run_clip
-    from skeldistill.deploy.folding import folded
-    from skeldistill.deploy.streaming_step import StreamingStep
-
-    recogniser, said = Recogniser.of(seasoned(Short), about()), []
-    export_step(recogniser, tmp_path, say=said.append)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "step.onnx", "step.json", "start.npz", *FILES,
-    }  # fmt: skip
-    told = json.loads((tmp_path / "step.json").read_text())
-    with np.load(tmp_path / "start.npz") as start:
-        assert set(start) == set(told["state"])
-    step = StreamingStep(folded(recogniser.network))
-    for n, t in ((1, 5), (3, 24)):
-        clips = np.random.default_rng(t).normal(size=(n, 2, t, 13, 3)).astype(np.float32)
-        ours = run_clip(tmp_path / "step.onnx", step, clips)
-        np.testing.assert_allclose(ours, torch_scores(recogniser.network)(clips), atol=1e-5)
+    dropped = (1, 2, 3, 4, 6, 7, 9, 10)
 
 
 @pytest.fixture(scope="module")
@@ -391,9 +376,29 @@ def stepping(tmp_path_factory):
     needs_onnx()
     from skeldistill.deploy.export_step import export_step
 
-    network, folder = seasoned(Short), tmp_path_factory.mktemp("step")
-    export_step(Recogniser.of(network, about()), folder)
+    network = seasoned(Short)
+    recogniser = Recogniser.of(network, about())
+    folder = made_once(tmp_path_factory, "step", lambda folder: export_step(recogniser, folder))
     return folder, network
+
+
+def test_the_step_ends_with_the_scores_of_the_whole_clip(stepping):
+    from skeldistill.deploy.export_step import run_clip
+    from skeldistill.deploy.folding import folded
+    from skeldistill.deploy.streaming_step import StreamingStep
+
+    folder, network = stepping
+    assert {path.name for path in folder.iterdir()} == {
+        "step.onnx", "step.json", "start.npz", *FILES,
+    }  # fmt: skip
+    told = json.loads((folder / "step.json").read_text())
+    with np.load(folder / "start.npz") as start:
+        assert set(start) == set(told["state"])
+    step = StreamingStep(folded(network))
+    for n, t in ((1, 5), (3, 24)):
+        clips = np.random.default_rng(t).normal(size=(n, 2, t, 13, 3)).astype(np.float32)
+        ours = run_clip(folder / "step.onnx", step, clips)
+        np.testing.assert_allclose(ours, torch_scores(network)(clips), atol=1e-5)
 
 
 @pytest.mark.parametrize("persons", [1, 3])

@@ -8,6 +8,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.precision import MixedPrecision
 from rich.console import Console
 from stores import named, small_store
 
@@ -112,6 +114,45 @@ def test_an_interrupted_run_goes_on_exactly(experiment, tmp_path, method):
     epochs = [entry["seconds"] for entry in broken.measured()["history"]]
     assert broken.measured()["seconds"] == sum(epochs)  # both sessions of it
     assert not (broken.folder / state.STATE).exists()
+
+
+def test_the_scale_of_halves_goes_on_too(experiment, tmp_path, monkeypatch):
+    """Steps that overflow are left out until the scale has come down; that is not done twice."""
+
+    def halves(_):
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24, growth_interval=3)
+        plugin = MixedPrecision("16-mixed", "cpu", scaler)
+        return Fabric(accelerator="cpu", devices=1, plugins=plugin)
+
+    monkeypatch.setattr(train, "_fabric", halves)
+    experiment["methods"] = ["teacher"]
+    whole, broken = (only(experiment, "teacher", tmp_path / name) for name in "ab")
+    perform(whole)
+
+    def kill(step):
+        if step.epoch == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        perform(broken, kill)
+    kept = torch.load(broken.folder / state.STATE, weights_only=True)["precision"]
+    assert kept["scale"] < 2.0**24
+    perform(broken)
+    np.testing.assert_array_equal(whole.said().logits, broken.said().logits)
+
+
+def test_a_state_of_before_has_no_scale(tmp_path):
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    entry = {"epoch": 1, "terms": {}, "conflicts": {}, "skipped": {}}
+    state.save(tmp_path, model, optimizer, [entry])
+    kept = torch.load(tmp_path / state.STATE, weights_only=True)
+    del kept["precision"]
+    torch.save(kept, tmp_path / state.STATE)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    plugin = MixedPrecision("16-mixed", "cpu", scaler)
+    assert state.load(tmp_path, model, optimizer, torch.device("cpu"), plugin) == [entry]
+    assert scaler.get_scale() == 8.0
 
 
 def test_a_state_cut_short_falls_back_to_the_one_before(experiment, tmp_path, caplog):

@@ -1,5 +1,6 @@
-"""What is shown while one waits: a bar for loops that take longer than anybody likes to wait."""
+"""What is shown while one waits: a bar for long loops, a word while a large library is loaded."""
 
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ T = TypeVar("T")
 
 PATIENCE = 1.0
 """Seconds after which a loop shows how far it is."""
+
+SLOW = 2.0
+"""Seconds after which a library that is being loaded is named."""
 
 
 @contextmanager
@@ -53,3 +57,21 @@ def shown(
     finally:
         if bar.live.is_started:
             bar.stop()
+
+
+@contextmanager
+def loading(library: str = "PyTorch") -> Iterator[None]:
+    """Around imports: a terminal is told once they have taken `SLOW`, as on a busy machine."""
+    console = Console(stderr=True)
+    status = console.status(f"loading {library} ...")
+    timer = threading.Timer(SLOW, status.start)  # the import itself has no moment to look up
+    timer.daemon = True
+    if console.is_terminal:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if timer.ident is not None:
+            timer.join()  # it may be about to start what is stopped here
+        status.stop()

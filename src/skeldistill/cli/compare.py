@@ -6,6 +6,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from skeldistill.waiting import loading
+
 if TYPE_CHECKING:
     from skeldistill.training.between import Between
 
@@ -33,7 +35,8 @@ def compare(
     """
     import json
 
-    from skeldistill.training.between import between, open_finished
+    with loading():
+        from skeldistill.training.between import between, open_finished
 
     found = between(open_finished(method), open_finished(against))
     if as_json:

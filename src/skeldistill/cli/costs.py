@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from skeldistill.cli.options import parsed
+from skeldistill.waiting import loading, shown
 
 if TYPE_CHECKING:
     from skeldistill.cost import Cost
@@ -50,13 +51,15 @@ def cost(
 
     Example: `skeldistill cost STGCN --layout ntu25 --option partition=spatial`
     """
-    from skeldistill import cost as costs
-    from skeldistill import layouts, networks
+    from skeldistill import layouts
     from skeldistill.shelf import build
-    from skeldistill.waiting import shown
 
     options = {"classes": classes, "persons": persons, **parsed(option)}
     joints = layouts.find(layout)
+    with loading():
+        from skeldistill import cost as costs
+        from skeldistill import networks
+
     names = list(networks.SHELF) if network == "all" else [network]
     rows = []
     with shown(names, "cost", total=len(names), unit="networks") as each:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from skeldistill.waiting import shown
+from skeldistill.waiting import loading, shown
 
 if TYPE_CHECKING:
     from skeldistill.training.evaluate import Said
@@ -44,13 +44,14 @@ def evaluate(
     Example: `skeldistill evaluate runs/joint/fold0/low/seed0 runs/bone/fold0/low/seed0 --weights
     1,0.5`
     """
-    from skeldistill.training.fusion import fuse
-    from skeldistill.training.outside import evaluate_run, write_predictions
-
     runs, store = _divided(paths)
     if split and store is None:
         raise ValueError(f"--split {split}: splits are a store's; give one after the runs")
     factors = _factors(weights, len(runs))
+    with loading():
+        from skeldistill.training.fusion import fuse
+        from skeldistill.training.outside import evaluate_run, write_predictions
+
     with shown(runs, "evaluating", total=len(runs), unit="runs") as counted:
         found = [evaluate_run(run, store, split) for run in counted]
     classes = found[0][1]

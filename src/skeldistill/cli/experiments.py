@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from skeldistill.waiting import loading
+
 if TYPE_CHECKING:
     from skeldistill.recipe import Recipe
     from skeldistill.training.task import Task
@@ -44,6 +46,10 @@ def run(
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Only these seeds, comma-separated.")] = None,
     restart: Restart = False,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Say what is done, begun and left, and for how long; stop."),
+    ] = False,
 ) -> None:
     """Run a whole comparison: teacher, baselines and students; ends with results and a report.
 
@@ -53,12 +59,16 @@ def run(
     Example: `skeldistill run recipes/demo.yaml --set training.epochs=20 --jobs 2`
     """
     loaded = load(recipe, changes, methods, seeds)  # a slip in it is told before torch is there
-    from skeldistill import processes
-    from skeldistill.report import maps, page, tables
-    from skeldistill.training import experiment
-    from skeldistill.training.features import FILE as FEATURES
-
     root = _root(loaded, out)
+    if plan:
+        _plan(loaded, root, restart)
+        return
+    with loading():
+        from skeldistill import processes
+        from skeldistill.report import maps, page, tables
+        from skeldistill.training import experiment
+        from skeldistill.training.names import FEATURES
+
     if restart:
         _begin_anew(experiment.list_tasks(loaded, root))
     console = Console(stderr=True)
@@ -74,6 +84,22 @@ def run(
         typer.echo(comparison["sentence"])
     typer.echo(f"results: {root / 'results.json'}")
     typer.echo(f"report:  {(root / 'report.html').resolve().as_uri()}")
+
+
+def _plan(recipe: "Recipe", root: Path, restart: bool) -> None:
+    """Say what a run would do, and write nothing."""
+    if restart:
+        raise ValueError("--plan tells what is left, and --restart leaves nothing; give one")
+    with loading():
+        from skeldistill import processes
+        from skeldistill.report.remaining import as_text
+        from skeldistill.training.remaining import remaining
+
+    if processes.first():
+        wide = Console()
+        wide.width = max(wide.width, 120)  # a narrow terminal wraps lines, but loses no column
+        for part in as_text(remaining(recipe, root)):
+            wide.print(part)
 
 
 def train(
@@ -130,8 +156,6 @@ def report(
 
     from skeldistill import recipe
     from skeldistill.files import write_text
-    from skeldistill.report import figures, maps, page, tables
-    from skeldistill.training.features import FILE
 
     path = folder / "results.json"
     if not path.is_file():
@@ -140,10 +164,13 @@ def report(
         results = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); `skeldistill run` makes it anew") from error
+    from skeldistill.report import figures, maps, page, tables
+    from skeldistill.training.names import FEATURES
+
     if features:
         _ask_networks(recipe.load(folder / "recipe.yaml"), folder, results)
     with Console(stderr=True).status("drawing"):
-        results = maps.added(results, folder / FILE)
+        results = maps.added(results, folder / FEATURES)
         drawn = figures.save(results, folder / "figures")
     page.write(results, folder / "report.html")
     for suffix, text in (
@@ -168,13 +195,17 @@ def part_matrix(
     """
     from rich.table import Table
 
+    from skeldistill import recipe
     from skeldistill.files import whole
     from skeldistill.layouts import PARTS
-    from skeldistill.report import figures
-    from skeldistill.training.outside import part_matrix_of
 
     if out is not None and out.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"--out {out}: a heat map is written as .png or .svg")
+    recipe.load(folder / "recipe.yaml")  # another folder is told before torch is there
+    with loading():
+        from skeldistill.report import figures
+        from skeldistill.training.outside import part_matrix_of
+
     missed, weights, classes = part_matrix_of(folder, seed, fold)
     table = Table("action", *(part.replace("_", " ") for part in PARTS))
     for name, shares, row in zip(classes, missed, weights, strict=True):
@@ -196,8 +227,9 @@ def _ask_networks(recipe: "Recipe", root: Path, results: dict) -> None:
     """Keep features of teacher, plain and distilled student for the report."""
     from rich.progress import Progress
 
-    from skeldistill.report.reading import contrasted
-    from skeldistill.training.features import keep
+    with loading():
+        from skeldistill.report.reading import contrasted
+        from skeldistill.training.features import keep
 
     names = [method["name"] for method in contrasted(results)]
     shown = [clip["id"] for clip in results.get("clips") or []]
@@ -219,14 +251,16 @@ def _ask_networks(recipe: "Recipe", root: Path, results: dict) -> None:
 def _one(
     recipe: "Recipe", method: str, seed: int | None, fold: int, out: Path | None, restart: bool
 ) -> None:
-    from skeldistill import processes
     from skeldistill.shelf import pick
-    from skeldistill.training import experiment
-    from skeldistill.training.task import Task
 
     pick("method of the recipe", recipe.methods, method)
     if fold >= len(recipe.data.folds):
         raise ValueError(f"there is no fold {fold}; the recipe has {len(recipe.data.folds)}")
+    with loading():
+        from skeldistill import processes
+        from skeldistill.training import experiment
+        from skeldistill.training.task import Task
+
     root = _root(recipe, out)
     seed = recipe.seeds[0] if seed is None else seed
     if restart:

@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from skeldistill.waiting import loading
+
 if TYPE_CHECKING:
     from skeldistill.deploy.export_measure import Measuring
     from skeldistill.deploy.recogniser import Recogniser
@@ -56,13 +58,19 @@ def export(
 
     Example: `skeldistill export runs/demo/fold0/SKD/seed0 exported --int8 --store low.arrow`
     """
-    from skeldistill.deploy.recogniser import Recogniser
+    from skeldistill.deploy.saved import network_file
 
     if int8 and format is not Format.ONNX:
         raise ValueError(f"--int8 goes with --format onnx, not {format.value}")
     if format is Format.STEP and store is not None:
         raise ValueError("--store measures whole clips; leave it away with --format step")
-    recogniser = Recogniser.load(model)
+    if split is not None and store is None:
+        raise ValueError(f"--split {split} is of a store; name it with --store")
+    file = network_file(model)
+    with loading():
+        from skeldistill.deploy.recogniser import Recogniser
+
+    recogniser = Recogniser.load(file)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     shown = console.is_terminal
@@ -81,11 +89,7 @@ def _measuring(
 ) -> "Measuring | None":
     from skeldistill.deploy.export_measure import Measuring
 
-    if store is None:
-        if split is not None:
-            raise ValueError(f"--split {split} is of a store; name it with --store")
-        return None
-    return Measuring.of(recogniser, store, split)
+    return None if store is None else Measuring.of(recogniser, store, split)
 
 
 def _write(

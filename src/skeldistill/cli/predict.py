@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skeldistill.cli.options import parsed
+from skeldistill.waiting import loading
 
 if TYPE_CHECKING:
     from skeldistill.deploy.running import Telling
@@ -99,19 +100,26 @@ def predict(
     """
     from dataclasses import replace
 
-    from skeldistill.deploy import outputs, running, sources
-    from skeldistill.deploy.predict import Rules
-    from skeldistill.deploy.recogniser import Recogniser
+    from skeldistill.deploy.saved import network_file
     from skeldistill.deploy.segments import Hysteresis
     from skeldistill.deploy.windows import Span
 
-    recogniser = Recogniser.load(model)
+    # what is wrong in these is told before torch is there
+    file, given = network_file(model), parsed(options)
+    seen, step = (Span.parse(text) if text else None for text in (window, stride))
+    sure = Hysteresis(enter=enter, leave=leave, shortest=shortest, smoothing=smoothing)
+    with loading():
+        from skeldistill.deploy import outputs, running, sources
+        from skeldistill.deploy.predict import Rules
+        from skeldistill.deploy.recogniser import Recogniser
+
+    recogniser = Recogniser.load(file)
     usual = recogniser.clip_frames or recogniser.sampling.frames
     wanted = running.Wanted(
         rules=Rules(
-            window=Span.parse(window) if window else Span(length=float(usual), seconds=False),
-            stride=Span.parse(stride) if stride else None,
-            hysteresis=Hysteresis(enter=enter, leave=leave, shortest=shortest, smoothing=smoothing),
+            window=seen or Span(length=float(usual), seconds=False),
+            stride=step,
+            hysteresis=sure,
             converting=convert,
         ),
         cut=whole,
@@ -122,7 +130,7 @@ def predict(
         live=live,
     )
     with sources.opened(
-        source, estimator=estimator, reader=reader, options=parsed(options), rate=rate
+        source, estimator=estimator, reader=reader, options=given, rate=rate
     ) as found:
         about = replace(found.about, units=units) if units else found.about
         recogniser.check(about, converting=convert)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console, RenderableType
 
+from skeldistill.waiting import loading
+
 if TYPE_CHECKING:
     from skeldistill.training.reproduce_book import Cell
     from skeldistill.training.reproduce_recipes import Setting
@@ -60,7 +62,6 @@ def reproduce(
     from skeldistill.shelf import pick
     from skeldistill.training import reproduce_views
     from skeldistill.training.reproduce_book import select
-    from skeldistill.training.reproduce_recipes import Setting
 
     if example:
         typer.echo(reproduce_views.example(), nl=False)
@@ -68,12 +69,15 @@ def reproduce(
     pick("family of recipes", FAMILIES, family)
     if not all(seed.isdecimal() for seed in seeds.split(",")):
         raise ValueError(f"--seeds {seeds}: write whole numbers, such as 0,1,2")
+    cells, given = select(tables or ()), reproduce_views.read(views)
+    with loading():
+        from skeldistill.training.reproduce_recipes import Setting
+
     setting = Setting(
         family=family,
         seeds=tuple(dict.fromkeys(map(int, seeds.split(",")))),
         changes=tuple(changes or ()),
     )
-    cells, given = select(tables or ()), reproduce_views.read(views)
     if plan:
         _plan(cells, given, setting, by_row=bool(tables))
     else:

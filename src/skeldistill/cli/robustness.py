@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from skeldistill.waiting import loading
+
 
 def robustness(
     runs: Annotated[list[Path], typer.Argument(help="Experiments' folders.", metavar="RUN...")],
@@ -35,10 +37,15 @@ def robustness(
     import json
     from typing import cast, get_args
 
+    from skeldistill import recipe
     from skeldistill.degradations import SHELF
     from skeldistill.files import write_text
-    from skeldistill.report import robustness as report
-    from skeldistill.training.robustness import USUAL, On, sweep
+
+    for run in runs:
+        recipe.load(run / "recipe.yaml")  # another folder is told before torch is there
+    with loading():
+        from skeldistill.report import robustness as report
+        from skeldistill.training.robustness import USUAL, On, sweep
 
     if on not in get_args(On):
         raise ValueError(f"--on {on}: choose from {', '.join(get_args(On))}")

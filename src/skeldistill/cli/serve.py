@@ -3,14 +3,12 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from skeldistill.cli.options import parsed
-
-if TYPE_CHECKING:
-    from skeldistill.deploy.recogniser import Recogniser
+from skeldistill.waiting import loading
 
 MOST_MODELS = 4
 
@@ -59,12 +57,12 @@ def serve(
     Example: `skeldistill serve MODEL --estimator mediapipe --option model=pose.task --convert`
     """
     from skeldistill import estimators
-    from skeldistill.deploy import serve as serving
     from skeldistill.deploy.segments import Hysteresis
     from skeldistill.deploy.serve_guard import LOCAL, Limits
-    from skeldistill.deploy.serve_watching import Serving
     from skeldistill.deploy.windows import Span
 
+    files, seen = _files(models), Span.parse(window) if window else None
+    sure = Hysteresis(enter=enter, leave=leave, shortest=0.5)
     finder = None
     if estimator is not None:
         # the options may stand in the same word, as for other commands, or on their own
@@ -72,11 +70,16 @@ def serve(
         finder = finder or estimators.parse(estimator)
     elif options:
         raise ValueError("--option belongs to an estimator; name one with --estimator")
+    with loading():
+        from skeldistill.deploy import serve as serving
+        from skeldistill.deploy.recogniser import Recogniser
+        from skeldistill.deploy.serve_watching import Serving
+
     about = Serving(
-        models=_loaded(models),
+        models={name: Recogniser.load(file) for name, file in files.items()},
         estimator=finder,
-        window=Span.parse(window) if window else None,
-        hysteresis=Hysteresis(enter=enter, leave=leave, shortest=0.5),
+        window=seen,
+        hysteresis=sure,
         converting=convert,
         limits=Limits(megabytes=max_mb, seconds=max_seconds),
     )
@@ -88,23 +91,23 @@ def serve(
     serving.run(about, host, port, lambda address: typer.echo(f"{address} (Ctrl-C ends it)"))
 
 
-def _loaded(texts: Sequence[str]) -> "dict[str, Recogniser]":
-    """The networks by the names that the page calls them."""
-    from skeldistill.deploy.recogniser import Recogniser
+def _files(texts: Sequence[str]) -> dict[str, Path]:
+    """The networks' files by the names that the page calls them."""
+    from skeldistill.deploy.saved import network_file
 
     if len(texts) > MOST_MODELS:
         raise ValueError(f"{len(texts)} networks; {MOST_MODELS} at most stand side by side")
-    loaded: dict[str, Recogniser] = {}
+    found: dict[str, Path] = {}
     for text in texts:
         told = None if Path(text).exists() else NAMED.fullmatch(text)
         path = Path(told[2] if told else text)
         name = told[1] if told else name_of(path)
         unused, count = name, 1
-        while unused in loaded:
+        while unused in found:
             count += 1
             unused = f"{name} {count}"
-        loaded[unused] = Recogniser.load(path)
-    return loaded
+        found[unused] = network_file(path)
+    return found
 
 
 def name_of(path: Path) -> str:

@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from skeldistill.waiting import loading
+
 FROM_THE_DATA = ("classes", "persons", "channels")
 """Options of networks that a recipe does not say: its data do."""
 
@@ -44,8 +46,10 @@ def parts(
 
     Example: `skeldistill parts SlidingWindowAverage`
     """
-    from skeldistill import completions, degradations, estimators, losses, networks, readers
     from skeldistill.shelf import pick
+
+    with loading():
+        from skeldistill import completions, degradations, estimators, losses, networks, readers
 
     shelves: dict[str, Mapping[str, type]] = {
         "readers": readers.SHELF,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from skeldistill.cli.options import parsed
+from skeldistill.waiting import loading
 
 
 def import_weights(
@@ -55,17 +56,20 @@ def import_weights(
     --preparation pyskl-2d --out stgcnpp`
     """
     from skeldistill import layouts
-    from skeldistill.deploy import official
 
-    prepared = official.preparation(preparation, parsed(sampling), units)
+    joints, given, changed = layouts.find(layout), parsed(options), parsed(sampling)
+    with loading():
+        from skeldistill.deploy import official
+
+    prepared = official.preparation(preparation, changed, units)
     loaded = official.import_weights(
         network,
         file,
         out,
-        layout=layouts.find(layout),
+        layout=joints,
         classes=official.actions(classes),
         prepared=prepared,
-        options=parsed(options),
+        options=given,
         partial=partial,
     )
     typer.echo(f"mapped: {len(loaded.mapped)} tensors")

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from skeldistill import completions, degradations, readers, recipe
 from skeldistill.data import labelling
@@ -51,14 +52,19 @@ def open_views(data: recipe.Data, folder: Path, *, quiet: bool = False) -> tuple
 
 def origins(data: recipe.Data, folder: Path, *, quiet: bool = False) -> tuple[Store, Store]:
     """Both views before the recipe's degradations; one store twice if they have one origin."""
-    if not data.high.has_origin:
-        raise ValueError("data.high needs a store, or a reader with its source")
-    if data.high.labels == "high":
-        raise ValueError("data.high.labels cannot be the high view's own; name a CSV or a store")
+    check_origins(data)
     high = _origin(data.high, "high", folder, quiet)
     if not data.low.has_origin:
         return high, high
     return high, _origin(data.low, "low", folder, quiet, high)
+
+
+def check_origins(data: recipe.Data) -> None:
+    """Refuse what names no clips; ValueError."""
+    if not data.high.has_origin:
+        raise ValueError("data.high needs a store, or a reader with its source")
+    if data.high.labels == "high":
+        raise ValueError("data.high.labels cannot be the high view's own; name a CSV or a store")
 
 
 def derived(
@@ -77,12 +83,8 @@ def derived(
     """
     if not worse and completion is None:
         return store
-    named = {
-        "degradations": [part.model_dump() for part in worse],
-        "completion": completion.model_dump() if completion else None,
-        "seed": seed,
-    } | ({"chance": chance} if chance and worse else {})
-    made = folder / f"{store.path.stem}-{_key(store.fingerprint, named)}.arrow"
+    named = _named(worse, completion, seed, chance)
+    made = place_of_derived(store, worse, completion, seed, folder, chance=chance)
     if made.exists():
         return Store.open(made)
     parts = [build("degradation", degradations.find(part.name), part.options) for part in worse]
@@ -110,18 +112,52 @@ def derived(
     return Store.open(made)
 
 
+def place_of_derived(
+    store: Store,
+    worse: Sequence[recipe.Part],
+    completion: recipe.Part | None,
+    seed: int,
+    folder: Path,
+    *,
+    chance: str = "",
+) -> Path:
+    """Where `derived` keeps the store that it makes, made or not; without parts that store."""
+    if not worse and completion is None:
+        return store.path
+    named = _named(worse, completion, seed, chance)
+    return folder / f"{store.path.stem}-{_key(store.fingerprint, named)}.arrow"
+
+
+def _named(
+    worse: Sequence[recipe.Part], completion: recipe.Part | None, seed: int, chance: str
+) -> dict[str, Any]:
+    """All that a derived view depends on beside the store."""
+    return {
+        "degradations": [part.model_dump() for part in worse],
+        "completion": completion.model_dump() if completion else None,
+        "seed": seed,
+    } | ({"chance": chance} if chance and worse else {})
+
+
+def place_of_origin(view: recipe.View, name: str, folder: Path, high: Store | None = None) -> Path:
+    """Where a view's own clips are kept, made or not; `high` is asked for where it gives labels."""
+    if view.store:
+        return Path(recipe.expanded(view.store))
+    source = Path(recipe.expanded(view.source)) if view.source else None
+    named = {"reader": view.reader, "source": str(source), "options": view.options}
+    held = _held(view, _labels(view, high))
+    return folder / f"{name}-{_key(_times(source), named | held)}.arrow"
+
+
 def _origin(
     view: recipe.View, name: str, folder: Path, quiet: bool, high: Store | None = None
 ) -> Store:
-    if view.store:
-        return Store.open(Path(recipe.expanded(view.store)))
+    made = place_of_origin(view, name, folder, high)
+    if view.store or made.exists():
+        return Store.open(made)
     assert view.reader is not None
     source = Path(recipe.expanded(view.source)) if view.source else None
     labels = _labels(view, high)
-    named = {"reader": view.reader, "source": str(source), "options": view.options}
-    made = folder / f"{name}-{_key(_times(source), named | _held(view, labels))}.arrow"
-    if made.exists():
-        return Store.open(made)
     options = dict(view.options)
     if _layout_file(view) is not None:
         options["layout"] = str(_layout_file(view))

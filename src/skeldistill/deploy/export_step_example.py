@@ -30,6 +30,8 @@ step, layout, labels, how = (
 )
 clip = np.load(file) if file.suffix == ".npz" else json.loads(file.read_text(encoding="utf-8"))
 x, sure = (np.asarray(clip[name], np.float64) for name in ("joints", "scores"))
+if x.shape[2:] != ({joints}, {coordinates}):
+    sys.exit(f"{{file}}: joints of shape {{x.shape}}, not (.., .., {joints}, {coordinates})")
 best = np.sort(np.argsort(-sure.mean(axis=(1, 2)), kind="stable")[: how["sampling"]["persons"]])
 x, sure = x[best], sure[best]
 '''
@@ -55,11 +57,9 @@ steps = -(-t // size) + step["lag"]
 around = [(0, step["shape"][1] - len(x)), (step["phase"], steps * size - t), (0, 0), (0, 0)]
 frames = np.pad(x, around).astype(np.float32)[None]
 for i in range(steps):
-    if (i + 1) * size > t:  # the clip ends here: its length is known now
-        state["length"][:] = t
+    state["length"][:] = t if (i + 1) * size > t else state["length"]  # known once it ends
     given = {one.name: state[one.name] for one in session.get_inputs() if one.name in state}
-    shown = frames[:, :, i * size : (i + 1) * size]
-    logits, *after = session.run(None, {"frames": shown, **given})
+    logits, *after = session.run(None, {"frames": frames[:, :, i * size : (i + 1) * size], **given})
     state = dict(zip(step["state"], after))
 odds = np.exp(logits[0] - logits.max())
 print(json.dumps({"label": labels[odds.argmax()], "probabilities": (odds / odds.sum()).tolist()}))

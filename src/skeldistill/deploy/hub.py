@@ -16,7 +16,8 @@ import yaml
 
 from skeldistill import checkpoint
 from skeldistill.deploy.hub_card import card
-from skeldistill.deploy.recogniser import Recogniser, network_file
+from skeldistill.deploy.recogniser import Recogniser
+from skeldistill.deploy.saved import network_file
 from skeldistill.extras import require
 from skeldistill.files import write_text
 

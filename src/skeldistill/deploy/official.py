@@ -11,7 +11,7 @@ import torch
 from skeldistill import checkpoint, networks
 from skeldistill.checkpoint import Loaded
 from skeldistill.data.shown import with_scores
-from skeldistill.deploy.recogniser import NETWORKS
+from skeldistill.deploy.saved import NETWORKS
 from skeldistill.layouts import Layout
 from skeldistill.networks.network import Network
 from skeldistill.recipe import Sampling

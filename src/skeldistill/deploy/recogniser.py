@@ -17,14 +17,12 @@ from skeldistill.data.convert import convert, sources
 from skeldistill.data.joined import Joined
 from skeldistill.data.sampling import plain
 from skeldistill.data.shown import shown, with_scores
+from skeldistill.deploy.saved import network_file
 from skeldistill.layouts import Layout
 from skeldistill.networks.network import Network
 from skeldistill.readers.reader import Source
 from skeldistill.recipe import Part, Sampling
 from skeldistill.shelf import build
-
-NETWORKS = ("network.safetensors", "model.safetensors")
-"""What the network is called in the folder of a run, and in an exported one."""
 
 IN_SPACE = ("metres", "millimetres")
 """Units of 3-D joints, by which older checkpoints are told apart."""
@@ -260,18 +258,6 @@ class Recogniser:
                 "take a source that knows it"
             )
         return np.array([clip.size for clip in clips], np.float32)
-
-
-def network_file(path: Path) -> Path:
-    """The file of a network; of a run's or an exported folder, the one that stands in it."""
-    if not path.is_dir():
-        return path
-    for name in NETWORKS:
-        if (path / name).is_file():
-            return path / name
-    inside = sorted(path.glob(f"fold*/*/seed*/{NETWORKS[0]}"))
-    hint = f"; name one of its runs, such as {inside[0].parent}" if inside else ""
-    raise FileNotFoundError(f"{path} has no {' or '.join(NETWORKS)}{hint}")
 
 
 def _coordinates(about: Mapping[str, Any], units: str, channels: int, sampling: Sampling) -> int:

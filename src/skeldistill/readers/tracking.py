@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
-from scipy.optimize import linear_sum_assignment
 
 from skeldistill.layouts import Layout
 
@@ -115,6 +114,8 @@ def link(frames: Sequence[People]) -> list[Track]:
         distances = np.array([_distances(frames, track, people, found) for track in alive])
         paired = dict[int, Track]()
         if distances.size:
+            from scipy.optimize import linear_sum_assignment  # half of what `data info` would load
+
             # far pairs cost so much that as few as possible are chosen; then they are undone
             cost = np.where(distances <= REACH, distances, 1e6)
             for row, column in zip(*linear_sum_assignment(cost), strict=True):

@@ -18,10 +18,8 @@ from skeldistill.losses.part_features import global_features
 from skeldistill.networks.network import Network
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import Recipe
+from skeldistill.training.names import FEATURES
 from skeldistill.training.task import MEASURED, NETWORK, Task
-
-FILE = "features.npz"
-"""In the experiment's folder."""
 
 CLASSES, OF_EACH = 8, 30
 """A picture of more colours or dots cannot be read: the most frequent classes, so many of each."""
@@ -70,7 +68,7 @@ def keep(
     tasks = [
         Task(recipe=recipe, root=root, method=name, fold=0, seed=recipe.seeds[0]) for name in names
     ]
-    path = root / FILE
+    path = root / FEATURES
     said = [task.said() for task in tasks]
     common = shared([one.ids for one in said])
     label_of = dict(zip(said[0].ids, said[0].labels.tolist(), strict=True))

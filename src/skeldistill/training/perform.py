@@ -9,7 +9,7 @@ import torch
 from skeldistill import checkpoint, losses, networks, processes
 from skeldistill.clip import UNLABELLED
 from skeldistill.data.dataset import Examples, Side
-from skeldistill.data.pairing import evaluation_clips, teacher_clips, training_clips
+from skeldistill.data.pairing import Clips, evaluation_clips, teacher_clips, training_clips
 from skeldistill.data.store import Store
 from skeldistill.data.views import derived, open_views
 from skeldistill.distillation.distill import Distiller
@@ -19,7 +19,7 @@ from skeldistill.distillation.reviser import Reviser, pointwise_weights
 from skeldistill.files import whole, write_text
 from skeldistill.losses.loss import Loss, LossContext
 from skeldistill.networks.network import Network
-from skeldistill.recipe import LossTerm, Method, Recipe, Training
+from skeldistill.recipe import Data, Fold, LossTerm, Method, Recipe, Training
 from skeldistill.shelf import build
 from skeldistill.training import state
 from skeldistill.training.closed_form import fit_closed_form
@@ -27,6 +27,9 @@ from skeldistill.training.evaluate import Said, evaluate
 from skeldistill.training.settle import settle
 from skeldistill.training.task import MEASURED, NETWORK, SAID, Task, network_part
 from skeldistill.training.train import Progress, fit
+
+MARK = "fingerprint"
+"""The file that says of which recipe the state of a training is."""
 
 MOST_UNNAMED = 10_000
 """So many classes without a name are believed to be some, however few of them occur."""
@@ -174,22 +177,7 @@ def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Exam
         clips=evaluation_clips(seen, low, fold, recipe.data),
         student=Side(store=seen, sampling=sampling),
     )
-    from_high = method.augment == "high" and bool(method.augmentation)
-    taught = high if from_high else seen
-    clips = (  # of the same rows in the view that is completed
-        teacher_clips(high, low, fold, recipe.data)
-        if from_high or method.view == "high"
-        else training_clips(low, high, fold, recipe.data)
-    )
-    if method.clips == "paired":
-        clips = clips.only_paired()
-    if method.clips == "labelled" or not method.losses:
-        clips = clips.only_labelled()
-    if not (clips.labels != UNLABELLED).any():
-        raise ValueError(
-            f"no training clip of split {fold.train!r} that method {task.method!r} may see has a "
-            "label; label some, or raise data.labelled"
-        )
+    taught = high if _from_high(method) else seen
     student = Side(
         store=taught,
         sampling=sampling,
@@ -201,8 +189,37 @@ def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Exam
         teacher = _teacher_side(task.sibling(method.teachers[0]), high)
     if method.mix:
         mixed = _mixed(method, student, high)
+    clips = clips_to_learn(method, high, low, fold, recipe.data)
     examples = Examples(clips=clips, student=student, teacher=teacher, mixed=mixed, mix=method.mix)
     return examples, tested
+
+
+def _from_high(method: Method) -> bool:
+    """Whether the clips of training are high ones, made worse afresh in every epoch."""
+    return method.augment == "high" and bool(method.augmentation)
+
+
+def clips_to_learn(method: Method, high: Store, low: Store, fold: Fold, data: Data) -> Clips:
+    """The training clips of a method, by rows that are the same in a view and in it completed.
+
+    Raises:
+        ValueError: none of them has a label.
+    """
+    clips = (
+        teacher_clips(high, low, fold, data)
+        if _from_high(method) or method.view == "high"
+        else training_clips(low, high, fold, data)
+    )
+    if method.clips == "paired":
+        clips = clips.only_paired()
+    if method.clips == "labelled" or not method.losses:
+        clips = clips.only_labelled()
+    if not (clips.labels != UNLABELLED).any():
+        raise ValueError(
+            f"no training clip of split {fold.train!r} that a method may see has a label; label "
+            "some, or raise data.labelled"
+        )
+    return clips
 
 
 def _mixed(method: Method, student: Side, high: Store) -> Side:
@@ -305,7 +322,7 @@ def _start_from(student: Network, method: Method, task: Task) -> tuple[str, ...]
 
 def _forget_if_changed(task: Task) -> None:
     """A state left by a recipe that has changed since must not be gone on with."""
-    mark = task.folder / "fingerprint"
+    mark = task.folder / MARK
     if not mark.exists() or mark.read_text(encoding="utf-8") != task.fingerprint:
         state.forget(task.folder)
         task.folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric.plugins.precision import Precision
 from torch import nn
 
 from skeldistill.files import whole
@@ -17,27 +18,49 @@ LOG = logging.getLogger(__name__)
 
 STATE = "state.pt"
 BEFORE = "state-before.pt"
+LOG_FILE = "log.csv"
 GROUPS = ("terms", "conflicts", "skipped")
 
 
 def save(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, Any]]
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    history: list[dict[str, Any]],
+    precision: Precision | None = None,
 ) -> None:
-    """Keep weights, optimizer and history; the state before stays as well, in case this is lost."""
-    kept = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
+    """Keep all that training changes; the state before stays as well, in case this is lost.
+
+    Args:
+        folder: of the training.
+        model: its weights are kept.
+        optimizer: its momentum is kept.
+        history: of all epochs up to now.
+        precision: of 16-mixed, the scale of the loss is kept.
+    """
+    kept = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "history": history,
+        "precision": precision.state_dict() if precision is not None else {},
+    }
     content = io.BytesIO()
     torch.save(kept, content)
     with whole(folder / STATE) as partial:
         partial.write_bytes(content.getbuffer())
         if (folder / STATE).exists():
             (folder / STATE).replace(folder / BEFORE)
-    _write_log(folder / "log.csv", history)
+    _write_log(folder / LOG_FILE, history)
 
 
 def load(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    device: torch.device,
+    precision: Precision | None = None,
 ) -> list[dict[str, Any]]:
-    """Fill model and optimizer from the newest sound state; its history, or [] without a state.
+    """Fill what `save` has kept from the newest sound state; its history, or [] without a state.
 
     A state cut short by a crash or a full disk is passed over, with a warning in the log.
     """
@@ -52,6 +75,8 @@ def load(
             continue
         model.load_state_dict(found["model"])
         optimizer.load_state_dict(found["optimizer"])
+        if precision is not None and found.get("precision"):  # states of before had none
+            precision.load_state_dict(found["precision"])
         if broken:
             epoch = len(found["history"])
             LOG.warning("%s is broken; going on after epoch %d, from %s", broken[0], epoch, name)

@@ -82,7 +82,7 @@ def fit(
     """
     if not len(examples):
         raise ValueError("there is no training clip")
-    steps = _steps(len(examples), training.batch_size)
+    steps = steps_of(len(examples), training.batch_size)
     _enough_for_all(len(examples), training.batch_size, steps)
     fabric, events = _fabric(training), Events(folder)
     learned = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
@@ -95,7 +95,8 @@ def fit(
         fused=fabric.device.type in ("cpu", "cuda"),
     )
     fabric.setup_module(distiller)  # first: the optimizer's state follows the weights
-    history = state.load(folder, distiller, sgd, device=fabric.device)
+    scaling = fabric.strategy.precision
+    history = state.load(folder, distiller, sgd, fabric.device, scaling)
     _same_everywhere(history, folder)
     _begin_momentum(sgd, learned)
     optimizer: Any = fabric.setup_optimizers(sgd)  # one, where it may be several
@@ -140,7 +141,7 @@ def fit(
         history.append(entry)
         processes.as_the_first(list(distiller.buffers()))  # such as masks made from a share
         if processes.first():
-            state.save(folder, distiller, optimizer, history)
+            state.save(folder, distiller, optimizer, history, scaling)
             events.write(_scalars(entry), step=epoch + 1)
     return history
 
@@ -273,7 +274,8 @@ def _set(learned: list[torch.nn.Parameter], gradients: Sequence[Tensor | None]) 
         parameter.grad = gradient
 
 
-def _steps(clips: int, batch_size: int) -> int:
+def steps_of(clips: int, batch_size: int) -> int:
+    """The steps of an epoch; a last batch of less than half the size is left out."""
     whole, rest = divmod(clips, batch_size)
     return max(1, whole + (rest >= batch_size / 2))
 
