@@ -12,7 +12,8 @@ from torch import Tensor
 class Batch:
     """Some clips as a network sees them.
 
-    joints: ``(n, m, t, v, c)``. labels: ``(n,)``. clips: their places among the examples, ``(n,)``.
+    joints: ``(n, m, t, v, c)``. labels: ``(n,)``, -1 where the action is not known. clips: their
+    places among the examples, ``(n,)``.
     teacher_joints: the matches' joints, ``(b, l, s, w, d)``, as many persons, frames and joints as
     the teacher sees, and matched: which of the n clips they belong to, ``(n,)``; both None without
     a teacher.

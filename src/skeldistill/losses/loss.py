@@ -37,6 +37,9 @@ class Loss(nn.Module):
 
     Every loss of the shelf is made as ``Name(about, **options)``, `about` being a `LossContext`.
 
+    The labels that a distillation loss sees are those of all clips: of one without a label it is
+    what the teacher takes it for.
+
     Clips without a high-quality match come with an absent teacher (``teacher.present`` all false
     and zeros elsewhere). A loss that needs the match leaves them out of its mean; its value is 0,
     with gradients, when no clip of the batch has one. No gradient ever reaches the teacher.

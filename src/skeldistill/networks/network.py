@@ -88,8 +88,9 @@ class Network(nn.Module):
 
         Args:
             joints: of the clips.
-            labels: their actions.
-            judge: the task loss of whatever scores ``(n, k)`` of these clips.
+            labels: their actions; -1 of clips whose action is not known.
+            judge: the task loss of whatever scores ``(n, k)`` of these clips; it leaves out those
+                without a label.
         """
         return self(joints)
 
