@@ -1,5 +1,6 @@
 """What a run would do: as it is then done, and told without a trace."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,18 @@ def test_after_a_run_nothing_is_left(told, tmp_path):
     run(parsed, tmp_path / "run")
     (row,) = remaining(parsed, tmp_path / "run").rows
     assert (row.done, row.begun, row.to_do, row.seconds) == (1, 0, 0, 0.0)
+
+
+def test_views_that_are_gone_are_not_made_to_see_what_is_done(told, tmp_path):
+    told["methods"], told["seeds"] = ["teacher"], [0]
+    parsed, root = recipe.parse(told), tmp_path / "run"
+    run(parsed, root)
+    shutil.rmtree(root / "views")
+    before = files(tmp_path)
+    found = remaining(parsed, root)
+    assert files(tmp_path) == before
+    assert not found.compared
+    assert counts(found) == {"teacher": (1, 0, 0)}
 
 
 def test_the_command_says_it_in_a_table(skeldistill, told, tmp_path):

@@ -3,9 +3,11 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
+
+from skeldistill.clip import UNLABELLED
 
 
 class Prediction(NamedTuple):
@@ -25,6 +27,10 @@ class Prediction(NamedTuple):
     features: Float[Tensor, "n m c s v"]
     present: Bool[Tensor, "n m s"]
     losses: tuple[tuple[str, Float[Tensor, ""]], ...] = ()
+
+    def named(self, labels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+        """The labels, and of clips that have none what they are taken for."""
+        return torch.where(labels == UNLABELLED, self.logits.argmax(dim=1), labels)
 
     def rows(self, index: Tensor) -> "Prediction":
         """The prediction for some of the clips of the batch; `losses`, of all of them, is left."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from skeldistill import recipe
 from skeldistill.data.store import Store
-from skeldistill.data.views import check_origins, place_of_derived, place_of_origin
+from skeldistill.data.views import check_origins, described, place_of_derived, place_of_origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,8 @@ def planned(
     views = {"high": high, "low": low}
     for name, completion in completed:
         view = views[name]
-        place = (
-            place_of_derived(view, (), completion, data.seed, folder) if view is not None else None
-        )
+        told = described((), completion, data.seed)
+        place = place_of_derived(view, told, folder) if view is not None else None
         line = f"{name} completed by {completion.name}"
         if (place is None or not place.exists()) and line not in to_make:
             to_make.append(line)
@@ -79,7 +78,7 @@ def _worse(
     if not worse:
         return store
     if store is not None:
-        place = place_of_derived(store, worse, None, seed, folder, chance=chance)
+        place = place_of_derived(store, described(worse, None, seed, chance), folder)
         if place.exists():
             return Store.open(place)
     to_make.append(f"{name} made worse by {' + '.join(part.name for part in worse)}")

@@ -83,8 +83,8 @@ def derived(
     """
     if not worse and completion is None:
         return store
-    named = _named(worse, completion, seed, chance)
-    made = place_of_derived(store, worse, completion, seed, folder, chance=chance)
+    told = described(worse, completion, seed, chance)
+    made = place_of_derived(store, told, folder)
     if made.exists():
         return Store.open(made)
     parts = [build("degradation", degradations.find(part.name), part.options) for part in worse]
@@ -99,7 +99,7 @@ def derived(
     names = " + ".join(part.name for part in (*worse, completion) if part is not None)
     made.parent.mkdir(parents=True, exist_ok=True)
     with (
-        StoreWriter(made, source, provenance={**store.provenance, "derived": named}) as writer,
+        StoreWriter(made, source, provenance={**store.provenance, "derived": told}) as writer,
         shown(range(len(store)), names, total=len(store), quiet=quiet) as rows,
     ):
         for row in rows:
@@ -112,24 +112,13 @@ def derived(
     return Store.open(made)
 
 
-def place_of_derived(
-    store: Store,
-    worse: Sequence[recipe.Part],
-    completion: recipe.Part | None,
-    seed: int,
-    folder: Path,
-    *,
-    chance: str = "",
-) -> Path:
-    """Where `derived` keeps the store that it makes, made or not; without parts that store."""
-    if not worse and completion is None:
-        return store.path
-    named = _named(worse, completion, seed, chance)
-    return folder / f"{store.path.stem}-{_key(store.fingerprint, named)}.arrow"
+def place_of_derived(store: Store, described: dict[str, Any], folder: Path) -> Path:
+    """Where `derived` keeps the store that it makes, made or not."""
+    return folder / f"{store.path.stem}-{_key(store.fingerprint, described)}.arrow"
 
 
-def _named(
-    worse: Sequence[recipe.Part], completion: recipe.Part | None, seed: int, chance: str
+def described(
+    worse: Sequence[recipe.Part], completion: recipe.Part | None, seed: int, chance: str = ""
 ) -> dict[str, Any]:
     """All that a derived view depends on beside the store."""
     return {

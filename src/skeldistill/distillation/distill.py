@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from skeldistill import processes
-from skeldistill.clip import UNLABELLED
 from skeldistill.data.batch import Batch
 from skeldistill.data.dataset import Examples
 from skeldistill.losses.global_contrastive import GlobalContrastive
@@ -101,7 +100,7 @@ class Distiller(nn.Module):
         terms: dict[str, Tensor] = {}
         if self._teacher:
             taught = self.ask_teacher(batch)
-            labels = named_by(taught, batch.labels)
+            labels = taught.named(batch.labels)
             weights = {name: term.weight_at(epoch) for name, term in self._terms.items()}
             self._acting = [name for name, weight in weights.items() if weight]
             for name in self._acting:
@@ -192,11 +191,6 @@ def _shares(
     # backward passes must be the same in all processes, whether or not one's clips have a match
     blank = 0 * student.logits.sum()
     return {name: value if value.requires_grad else value + blank for name, value in parts.items()}
-
-
-def named_by(said: Prediction, labels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
-    """The labels, and of clips that have none what a network takes them for."""
-    return torch.where(labels == UNLABELLED, said.logits.argmax(dim=1), labels)
 
 
 def _scatter(tensor: Tensor, matched: Tensor) -> Tensor:

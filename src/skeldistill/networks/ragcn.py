@@ -7,7 +7,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skeldistill.clip import UNLABELLED
 from skeldistill.layouts import Layout
 from skeldistill.networks.adjacency import distance
 from skeldistill.networks.branches import ROOT
@@ -156,8 +155,7 @@ class RAGCN(Network):
     ) -> Prediction:
         """Recognise a batch, judge every stream by itself, and make the masks anew."""
         said = self(joints)
-        shown = torch.where(labels == UNLABELLED, said.logits.argmax(dim=1), labels)
-        self.renew_masks(said.features, shown, joints.shape[2])
+        self.renew_masks(said.features, said.named(labels), joints.shape[2])
         if not self.stream_losses:
             return said
         each = self.heads.each(pooled(said.features))

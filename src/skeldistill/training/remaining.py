@@ -73,7 +73,7 @@ def _row(recipe: Recipe, name: str, tasks: Sequence[Task], views: Planned) -> Ro
     # A fingerprint is also of what the views hold; to ask for it would make them.
     compared = views.high is not None and views.low is not None
     finished = [task for task in tasks if (task.folder / MEASURED).is_file()]
-    done = [task for task in finished if task.done or not compared]
+    done = [task for task in finished if not compared or task.done]
     left = [task for task in tasks if task not in done]
     begun = {task.folder: _epochs(task) for task in left if compared and _goes_on(task)}
     epochs = recipe.training_of(name).epochs
