@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from browser import Browser
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from predicting import acting, sides, small_checkpoint, write_video
@@ -318,7 +318,18 @@ def test_hostile_arrays_are_refused_before_they_fill_the_memory(
     assert words in answer.json()["detail"]
 
 
+def test_what_cannot_be_unpacked_is_refused(ask):
+    content = io.BytesIO()
+    np.savez_compressed(content, joints=np.zeros((1, 2, 13, 2)))
+    damaged = bytearray(content.getvalue())
+    damaged[60:75] = b"\xff" * 15  # where what is packed begins
+    answer = ask.post("/api/recognise", content=bytes(damaged))
+    assert answer.status_code == 400, answer.text
+    assert "is damaged" in answer.json()["detail"]
+
+
 @settings(max_examples=20, deadline=None)
+@example(noise=b"\x00", place=210, form="npz")  # the directory begins before the file
 @given(st.binary(max_size=300), st.integers(0, 400), st.sampled_from(["json", "npz"]))
 def test_whatever_is_sent_it_is_read_or_refused(noise, place, form):
     whole = packed(joints=np.zeros((1, 2, 13, 2))) if form == "npz" else json.dumps(sent([1.0]))

@@ -158,19 +158,20 @@ def add_video(app: Any, serving: Serving) -> None:
             raise Refused(415, "send the file itself as the body, not a form (curl -T FILE)")
         shares: dict[str, float] = app.state.shares
         tell = partial(shares.__setitem__, ticket) if ticket else lambda share: None
-        async with app.state.turns.inside():
-            with tempfile.NamedTemporaryFile(dir=app.state.folder) as file:
-                async for piece in pieces(request, serving.limits.bytes):
-                    file.write(piece)
-                file.flush()
 
-                def work(stop: Stop) -> Watched:
-                    return watch_video(serving, Path(file.name), name, stop, tell)
+        def work(stop: Stop) -> Watched:
+            return watch_video(serving, Path(file.name), name, stop, tell)
 
-                try:
+        tell(0.0)  # whoever waits for a turn may ask, too
+        try:
+            async with app.state.turns.inside():
+                with tempfile.NamedTemporaryFile(dir=app.state.folder) as file:
+                    async for piece in pieces(request, serving.limits.bytes):
+                        file.write(piece)
+                    file.flush()
                     return await app.state.turns.work(request, work)
-                finally:
-                    shares.pop(ticket or "", None)
+        finally:
+            shares.pop(ticket or "", None)
 
     @app.get("/api/progress/{ticket}", responses=REFUSALS)
     async def progress(ticket: str) -> Progress:

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -34,6 +35,17 @@ FARTHEST = 1e7
 """Beyond it single precision overflows on the way to the network."""
 
 LARGEST_SIDE = 2**16
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    NotImplementedError,  # packed in an unknown way
+    RuntimeError,  # with a password
+    ValueError,  # a directory that claims to begin before the file
+)
+"""What reading an archive fails with."""
+
 ZIP = b"PK\x03\x04"
 
 S = TypeVar("S", bound=BaseModel)
@@ -178,7 +190,9 @@ def _arrays(content: bytes) -> dict[str, Any]:
                 if name not in known:
                     raise Refused(422, f"array {name[:40]!r}: {nearest(name[:40], known)}")
                 told[name] = _array(archive, entry)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except Refused:
+        raise
+    except DAMAGED as error:
         why = " ".join(str(error).split())[:200]
         raise Refused(400, f"the file of NumPy is damaged ({why})") from None
     if "joints" not in told:

@@ -201,9 +201,10 @@
   async function camera() {
     forget();
     const mine = work;
-    let begun = null, media = null;
-    const end = () => {
+    let begun = null, media = null, sending = null;
+    const end = async () => {
       if (media) media.getTracks().forEach((track) => track.stop());
+      if (sending) await sending.catch(() => null); // a picture on its way needs the camera yet
       if (begun) ask(`/api/live/${begun.live}`, { method: "DELETE" }).catch(() => null);
     };
     stopCamera = () => {
@@ -233,7 +234,9 @@
         const taken = performance.now(), time = (taken - started) / 1000;
         small.getContext("2d").drawImage(video, 0, 0, small.width, small.height);
         const blob = await new Promise((done) => small.toBlob(done, "image/jpeg", 0.85));
-        const said = await ask(`/api/live/${begun.live}?seconds=${time.toFixed(3)}`, { method: "POST", body: blob });
+        if (mine !== work) break;
+        sending = ask(`/api/live/${begun.live}?seconds=${time.toFixed(3)}`, { method: "POST", body: blob });
+        const said = await sending;
         if (mine !== work) break;
         remember(past, said, time);
         showLive(said, past, begun, time);
