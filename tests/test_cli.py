@@ -11,6 +11,7 @@ from rich.console import Console
 from stores import named, small_store
 
 from skeldistill.cli.experiments import load
+from skeldistill.cli.options import listed
 from skeldistill.training import experiment
 from skeldistill.training.bars import shown
 
@@ -270,3 +271,25 @@ def test_an_interrupt_says_how_to_go_on(skeldistill, recipe_file, monkeypatch):
     code, _, err = skeldistill("run", recipe_file)
     assert code == 130
     assert "goes on where it left off" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("low", ["low"]),
+        ("low, PLKD", ["low", "PLKD"]),
+        ("low, paired,low", ["low, paired", "low"]),
+        ("PLKD,low, paired", ["PLKD", "low, paired"]),
+        ("lo,low", ["lo", "low"]),
+        ("low,", ["low", ""]),
+    ],
+)
+def test_names_in_a_list_may_hold_commas(text, names):
+    assert listed(text, {"low", "low, paired", "PLKD"}) == names
+
+
+def test_a_method_with_a_comma_is_chosen_by_its_name(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    methods = {"teacher": {}, "low": {}, "low, paired": {"clips": "paired"}}
+    path.write_text(yaml.safe_dump({**RECIPE, "methods": methods}))
+    assert list(load(path, [], "teacher,low, paired").methods) == ["teacher", "low, paired"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from skeldistill.cli.options import listed
 from skeldistill.waiting import loading
 
 if TYPE_CHECKING:
@@ -288,7 +289,7 @@ def load(
     loaded = recipe.load(path, changes or [])
     if methods:
         kept: dict = {}
-        for name in map(str.strip, methods.split(",")):
+        for name in listed(methods, loaded.methods):
             pick("method of the recipe", loaded.methods, name)
             kept |= dict.fromkeys((*loaded.all_needs(name), name))
         wanted = {name: loaded.methods[name] for name in kept}

@@ -1,6 +1,6 @@
-"""Options of parts on the command line: ``--option key=value``, values as in YAML."""
+"""Words of the command line: ``--option key=value``, values as in YAML, and lists of names."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 
@@ -15,3 +15,15 @@ def parsed(options: Sequence[str] | None) -> dict[str, Any]:
             raise ValueError(f"--option {option}: write it as key=value")
         given[key] = typed(value, f"--option {option}")
     return given
+
+
+def listed(text: str, known: Collection[str]) -> list[str]:
+    """Names with commas between; a known name may hold commas itself."""
+    pieces = text.split(",")
+    names: list[str] = []
+    while pieces:
+        starts = {",".join(pieces[:count]).strip(): count for count in range(len(pieces), 0, -1)}
+        name = next((name for name in starts if name in known), pieces[0].strip())
+        names.append(name)
+        del pieces[: starts[name]]
+    return names

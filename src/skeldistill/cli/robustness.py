@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from skeldistill.cli.options import listed
 from skeldistill.waiting import loading
 
 
@@ -41,8 +42,8 @@ def robustness(
     from skeldistill.degradations import SHELF
     from skeldistill.files import write_text
 
-    for run in runs:
-        recipe.load(run / "recipe.yaml")  # another folder is told before torch is there
+    # another folder is told before torch is there
+    known = {name for run in runs for name in recipe.load(run / "recipe.yaml").methods}
     with loading():
         from skeldistill.report import robustness as report
         from skeldistill.training.robustness import USUAL, On, sweep
@@ -58,7 +59,7 @@ def robustness(
         results = sweep(
             runs,
             names,
-            methods=methods.split(",") if methods else (),
+            methods=listed(methods, known) if methods else (),
             on=cast(On, on),
             seed=seed,
             watch=lambda done, total: bars.update(bar, completed=done, total=total),
