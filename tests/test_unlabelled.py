@@ -84,8 +84,33 @@ def test_the_teacher_knows_no_label_that_its_student_does_not(views):
     hidden = data(labelled=0.4)
     known = training_clips(low, high, FOLD, hidden).only_labelled()
     taught = teacher_clips(high, low, FOLD, hidden)
-    assert ids(high, taught) == ids(low, known.only_paired()) | {"unmatched/1"}
+    matched = ids(low, known.only_paired())
+    assert matched <= ids(high, taught) <= matched | {"unmatched/1"}
     assert (taught.labels != UNLABELLED).all()
+
+
+def test_clips_of_the_high_view_alone_keep_the_same_share_of_labels(tmp_path):
+    low = small_store(tmp_path / "low.arrow", named(60, "train") + named(3, "test", 120))
+    high = small_store(tmp_path / "high.arrow", named(120, "train"))
+    taught = teacher_clips(high, low, FOLD, data(labelled=0.4))
+    alone = ids(high, taught) - set(low.ids.tolist())
+    np.testing.assert_array_equal(np.bincount(taught.labels), [16, 16, 16])
+    assert len(alone) == 24
+    assert len(teacher_clips(high, low, FOLD, data(paired=0.5))) == 30 + 60
+
+
+def test_clips_of_the_high_view_alone_keep_their_labels_with_their_recording(tmp_path):
+    low = small_store(tmp_path / "low.arrow", named(60, "train")[::2] + named(3, "test", 60))
+    high = small_store(tmp_path / "high.arrow", named(60, "train"))
+    tens = data(labelled=0.4, group=r"clip\d\d")  # clips 10 to 19 are one recording, and so on
+    named_low = training_clips(low, high, FOLD, tens).only_labelled()
+    recordings = {
+        (name[:6], label)
+        for name, label in zip(low.ids[named_low.rows].tolist(), named_low.labels, strict=True)
+    }
+    taught = teacher_clips(high, low, FOLD, tens)
+    every = zip(high.ids.tolist(), high.labels.tolist(), strict=True)
+    assert ids(high, taught) == {name for name, label in every if (name[:6], label) in recordings}
 
 
 def test_a_label_in_one_view_holds_for_both(tmp_path):

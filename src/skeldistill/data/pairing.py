@@ -65,10 +65,7 @@ def training_clips(store: Store, high: Store, fold: recipe.Fold, data: recipe.Da
         matches = np.where(kept, matches, SOLITARY)
     labels = store.labels[rows]
     labels = np.where(labels == UNLABELLED, _theirs(high, matches), labels)
-    if data.labelled < 1:
-        groups = _groups(store, rows, data)
-        kept = _chosen(store, rows, data.labelled, f"labelled:{data.seed}", groups)
-        labels = np.where(kept, labels, UNLABELLED)
+    labels = np.where(_named(store, rows, data), labels, UNLABELLED)
     clips = Clips(rows=rows, teacher_rows=matches, labels=labels)
     return clips.some((labels != UNLABELLED) | (matches != SOLITARY))
 
@@ -106,14 +103,16 @@ def paired_ids(
 def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
     """The training clips of the high view: but for what is held out, unpaired or unlabelled.
 
-    High clips that no low clip matches belong to them; nobody holds those back.
+    High clips that no low clip matches belong to them, as many as keep their label.
     """
     rows = high.in_split(fold.train)
     if data.validation or data.paired < 1 or data.labelled < 1:
         usable = training_clips(low, high, fold, data).only_paired().only_labelled()
-        lost = list(set(_ids(low)) - set(_ids(low, usable.rows)))
-        held = _held_out(high, rows, low, fold, data)
-        rows = rows[~held & ~np.isin(high.ids[rows], lost)]
+        rows = rows[~_held_out(high, rows, low, fold, data)]
+        paired = np.isin(high.ids[rows], low.ids[usable.rows])
+        alone = rows[~np.isin(high.ids[rows], low.ids)]
+        alone = alone[_named_alone(high, alone, low, fold, data)]
+        rows = np.sort(np.concatenate([rows[paired], alone]))
     return Clips(rows=rows, teacher_rows=rows, labels=high.labels[rows]).only_labelled()
 
 
@@ -196,6 +195,38 @@ def _held_out(
     chosen = _chosen(low, deciding, data.validation, f"validation:{data.seed}", groups)
     held = [groups[place] for place in np.flatnonzero(chosen)]
     return np.isin(_groups(store, rows, data), held)
+
+
+def _named(store: Store, rows: np.ndarray, data: recipe.Data) -> np.ndarray:
+    """Which rows keep their label."""
+    if data.labelled == 1:
+        return np.ones(len(rows), bool)
+    groups = _groups(store, rows, data)
+    return _chosen(store, rows, data.labelled, f"labelled:{data.seed}", groups)
+
+
+def _named_alone(
+    high: Store, rows: np.ndarray, low: Store, fold: recipe.Fold, data: recipe.Data
+) -> np.ndarray:
+    """Which high rows, all without a low clip, keep their label.
+
+    Those whose recording keeps it in the low view; of recordings that only the high view has, the
+    same share.
+    """
+    theirs = low.in_split(fold.train)
+    theirs = theirs[~_held_out(low, theirs, low, fold, data)]
+    named = _named(low, theirs, data).tolist()
+    known = dict(zip(_recordings(low, theirs, data), named, strict=True))
+    recordings = _recordings(high, rows, data)
+    kept = np.array([known.get(one, False) for one in recordings], bool)
+    new = np.array([one not in known for one in recordings], bool)
+    kept[new] = _named(high, rows[new], data)
+    return kept
+
+
+def _recordings(store: Store, rows: np.ndarray, data: recipe.Data) -> list[tuple[int, str]]:
+    """Recordings of one action: a choice is made action by action."""
+    return list(zip(store.labels[rows].tolist(), _groups(store, rows, data), strict=True))
 
 
 def _groups(store: Store, rows: np.ndarray, data: recipe.Data) -> list[str]:
