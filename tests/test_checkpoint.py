@@ -260,6 +260,20 @@ def test_freezing_leaves_only_the_head_to_learn():
     assert changed == {"classifier.weight", "classifier.bias"}
 
 
+def test_what_is_frozen_beside_weights_that_start_anew_keeps_its_statistics():
+    network = small(layout=COCO17, dropout=0.0)
+    fresh = checkpoint.carry_over(small(dropout=0.0), network)
+    checkpoint.freeze_all_but_head(network, fresh)
+    assert "blocks.0.importance" in fresh  # so that its block is not frozen as a whole
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    network.train()
+    network(torch.randn(2, 2, 8, 17, 3))
+    state = network.state_dict()
+    changed = {name for name in state if not torch.equal(before[name], state[name])}
+    names = ("running_mean", "running_var", "num_batches_tracked")
+    assert changed == {f"normalisation.{name}" for name in names}
+
+
 def test_saved_files_can_be_read_by_safetensors_alone(tmp_path):
     network = small()
     checkpoint.save(tmp_path / "network.safetensors", network, about=ABOUT)

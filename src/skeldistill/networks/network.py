@@ -117,15 +117,15 @@ class Network(nn.Module):
         return {name: getattr(self, name) for name in names if name != "layout"}
 
     def train(self, mode: bool = True) -> "Network":
-        """Switch to training; a child with only frozen weights stays in evaluation mode.
+        """Switch to training; every part with only frozen weights stays in evaluation mode.
 
         Otherwise the statistics of its normalisation would drift although it is frozen.
         """
         super().train(mode)
-        for child in self.children():
-            weights = list(child.parameters())
-            if weights and not any(weight.requires_grad for weight in weights):
-                child.eval()
+        for part in self.modules():
+            weights = list(part.parameters())
+            if part is not self and weights and not any(one.requires_grad for one in weights):
+                part.eval()
         return self
 
     def check(self, joints: Float[Tensor, "..."]) -> None:
