@@ -459,6 +459,26 @@ def test_a_completed_teacher_learns_from_the_clips_of_a_plain_one(experiment, tm
     np.testing.assert_array_equal(trained["plain"].rows, trained["completed"].rows)
 
 
+@pytest.mark.parametrize("lost", [0.0, 0.3])
+def test_clips_shown_in_their_high_view_are_completed_too(experiment, tmp_path, lost):
+    """Whatever that view, or the augmentation, has lost."""
+    occlusion = {"name": "JointOcclusion", "probability": 0.3}
+    filled = {"completion": "LinearInterpolation"}
+    student = {**filled, "mix": 1.0, "losses": [{"name": "KL"}]}
+    student["augmentation"] = [occlusion | {"probability": lost}]
+    experiment["data"]["high"]["degradations"] = [occlusion]
+    experiment["methods"] = {"teacher": {"view": "high", **filled}, "mixed": student}
+    parsed = recipe.parse(experiment)
+    views = open_views(parsed.data, tmp_path / "run" / "views")
+    one = only(experiment, "mixed", tmp_path / "run")
+    examples, _ = examples_of(one, parsed.methods["mixed"], *views)
+    batch = next(examples.training(16, seed=0, epoch=0))
+    shown = batch.joints[batch.matched]
+    assert (shown[..., 2] > 0).float().mean() > 0.99
+    if not lost:
+        torch.testing.assert_close(shown, batch.teacher_joints)
+
+
 def test_a_loss_that_starts_later_brings_its_weights_in_then(experiment, tmp_path):
     losses = [{"name": "KL"}, {"name": "GraphMatching", "start": 1}]
     experiment["methods"] = {"teacher": None, "later": {"losses": losses}}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -188,7 +189,7 @@ def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Exam
     if method.losses:
         teacher = _teacher_side(task.sibling(method.teachers[0]), high)
     if method.mix:
-        mixed = _mixed(method, student, high)
+        mixed = _mixed(task, method, student, high)
     clips = clips_to_learn(method, high, low, fold, recipe.data)
     examples = Examples(clips=clips, student=student, teacher=teacher, mixed=mixed, mix=method.mix)
     return examples, tested
@@ -222,15 +223,17 @@ def clips_to_learn(method: Method, high: Store, low: Store, fold: Fold, data: Da
     return clips
 
 
-def _mixed(method: Method, student: Side, high: Store) -> Side:
-    """The high view as the student sees its own; both need the same joints."""
+def _mixed(task: Task, method: Method, student: Side, high: Store) -> Side:
+    """The high view as the student sees its own, completed too; both need the same joints."""
     same = high.layout.same_as(student.layout) and high.channels == student.store.channels
     if not same:
         raise ValueError(
             f"mix needs both views on the same joints; high has {high.layout.name} "
             f"({high.channels}-D) and low {student.layout.name} ({student.store.channels}-D)"
         )
-    return Side(store=high, sampling=student.sampling, augmentation=method.augmentation)
+    folder, seed = task.root / "views", task.recipe.data.seed
+    seen = derived(high, (), method.completion, seed, folder, quiet=True)
+    return replace(student, store=seen)
 
 
 def teacher_examples(task: Task, high: Store, low: Store) -> Examples:
