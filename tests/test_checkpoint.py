@@ -1,5 +1,6 @@
 """Checkpoints: what is saved comes back, official names are understood, bad files are refused."""
 
+import inspect
 import json
 import pickle
 from pathlib import Path
@@ -10,7 +11,7 @@ from full_disk import room
 from safetensors.torch import load_file, save_file
 
 from skeldistill import checkpoint, networks
-from skeldistill.layouts import COCO17, PENN13
+from skeldistill.layouts import BODY25, COCO17, NTU25, PENN13
 from skeldistill.networks import STGCN, STsGCN
 
 ABOUT = {"classes": ["wave", "jump"], "sampling": {"frames": 8}, "seed": 3}
@@ -245,6 +246,21 @@ def test_carry_over_takes_what_fits_and_keeps_the_graph():
             assert same == (name not in left), name
     with pytest.raises(ValueError, match="no weight of STGCN fits"):
         checkpoint.carry_over(source, small(layout=COCO17, classes=3, width=2.0, channels=2))
+
+
+@pytest.mark.parametrize("name", networks.SHELF)
+def test_weights_of_joints_are_not_carried_to_other_joints_of_the_same_number(name):
+    part = networks.find(name)
+    narrow = {"width": 0.125} if "width" in inspect.signature(part).parameters else {}
+    with torch.device("meta"):
+        source, target, other = (
+            part(layout, classes=2, **narrow) for layout in (NTU25, BODY25, PENN13)
+        )
+    shapes = {one: tensor.shape for one, tensor in other.state_dict().items()}
+    of_joints = [one for one in checkpoint._learned(target) if one in shapes]
+    of_joints = [one for one in of_joints if shapes[one] != target.state_dict()[one].shape]
+    assert checkpoint.carry_over(source, target) == tuple(of_joints)
+    assert checkpoint.carry_over(source, source) == ()
 
 
 def test_freezing_leaves_only_the_head_to_learn():

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from skeldistill import networks
+from skeldistill import layouts, networks
 from skeldistill.files import write_bytes
 from skeldistill.layouts import Layout
 from skeldistill.networks.network import Network
@@ -189,7 +189,13 @@ def carry_over(source: Network, target: Network) -> tuple[str, ...]:
     """
     theirs, ours = target.inherited(source), target.state_dict()
     learned = _learned(target)
-    fitting = [n for n in learned if n in theirs and theirs[n].shape == ours[n].shape]
+    # another layout may have as many joints, in another order
+    apart = set() if source.layout.joints == target.layout.joints else _of_joints(target)
+    fitting = [
+        name
+        for name in learned
+        if name in theirs and name not in apart and theirs[name].shape == ours[name].shape
+    ]
     if not fitting:
         raise ValueError(
             f"no weight of {type(source).__name__} fits {type(target).__name__}; "
@@ -231,6 +237,17 @@ def _learned(network: Network) -> list[str]:
     weights = [name for name, _ in network.named_parameters()]
     statistics = (".running_mean", ".running_var")
     return weights + [name for name, _ in network.named_buffers() if name.endswith(statistics)]
+
+
+def _of_joints(network: Network) -> set[str]:
+    """Names of the tensors with values for each joint: their shapes follow the layout's."""
+    joints = network.layout.num_joints
+    other = next(one for one in layouts.SHELF.values() if one.num_joints != joints)
+    with torch.device("meta"):
+        like = build("network", type(network), network.options(), other).state_dict()
+    return {
+        name for name, tensor in network.state_dict().items() if like[name].shape != tensor.shape
+    }
 
 
 def _missing(network: Network, mapped: Sequence[str]) -> tuple[str, ...]:
