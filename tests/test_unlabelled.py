@@ -70,6 +70,20 @@ def test_clips_of_one_recording_are_labelled_together(views):
     assert {False} in tens.values()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_recording_of_several_actions_is_labelled_as_a_whole(tmp_path, seed):
+    drawn = np.random.default_rng(0).integers(3, size=80).tolist()
+    clips = [(f"video{i // 4:02d}_{i}", label, "train") for i, label in enumerate(drawn)]
+    store = small_store(tmp_path / "store.arrow", [*clips, ("tested", 0, "test")])
+    asked = data(labelled=0.5, group=r"video\d\d", seed=seed)
+    found = training_clips(store, store, FOLD, asked)
+    known = {}
+    for name, label in zip(store.ids[found.rows], found.labels, strict=True):
+        known.setdefault(str(name)[:7], set()).add(label != UNLABELLED)
+    assert all(len(one) == 1 for one in known.values())
+    assert 0.4 < (found.labels != UNLABELLED).mean() < 0.7
+
+
 def test_a_clip_without_label_and_without_match_teaches_nothing(views):
     high, low = views
     clips = training_clips(low, high, FOLD, data(labelled=0.4))

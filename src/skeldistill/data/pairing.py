@@ -249,7 +249,10 @@ def _ids(store: Store, rows: np.ndarray | None = None) -> list[str]:
 def _chosen(
     store: Store, rows: np.ndarray, share: float, salt: str, groups: list[str] | None
 ) -> np.ndarray:
-    """About this share of each class's clips, by the hash of their ids (or groups)."""
+    """About this share of each class's clips, by the hash of their ids (or groups).
+
+    A group of several classes is chosen as a whole where one of them needs it.
+    """
     groups = groups or _ids(store, rows)
     order = np.array([_draw(f"{salt}:{group}") for group in groups])
     chosen = np.zeros(len(rows), bool)
@@ -260,7 +263,7 @@ def _chosen(
             if chosen[mine].sum() >= wanted:
                 break
             chosen[mine[order[mine] == group]] = True
-    return chosen
+    return np.isin(order, order[chosen])
 
 
 def _draw(text: str) -> int:
