@@ -5,6 +5,7 @@ import pytest
 
 from skeldistill.training.distinct import Distinct
 from skeldistill.training.statistics import (
+    accuracy,
     cohens_h,
     compare,
     discordant,
@@ -27,6 +28,44 @@ def test_the_interval_of_three_runs_by_hand():
 
 def test_one_run_has_no_interval():
     assert over_runs([70.0]).low is None
+
+
+def test_an_accuracy_is_as_uncertain_as_its_clips(rng):
+    """Trainings that all say the same leave the clips' own chance, as of a binomial share."""
+    once = (rng.random((1, 400)) < 0.7).astype(float)
+    found = accuracy([np.repeat(once, 3, axis=0)])
+    assert found.mean == pytest.approx(100 * once.mean())
+    share = once.mean()
+    half = 196 * np.sqrt(share * (1 - share) / 400)
+    assert found.high - found.low == pytest.approx(2 * half, rel=0.1)
+
+
+def test_an_accuracy_is_as_uncertain_as_its_trainings():
+    """Trainings that name all clips or none, over very many clips."""
+    said = np.zeros((4, 10_000))
+    said[:2] = 1
+    found = accuracy([said])
+    assert (found.mean, found.low, found.high) == (50, 0, 100)
+
+
+def test_the_interval_of_an_accuracy_holds_the_truth(rng):
+    """Three folds and seeds; trainings differ, and so do clips: nineteen times of twenty."""
+    hits = 0
+    for _ in range(100):
+        folds = []
+        for _ in range(3):
+            hard, luck = rng.normal(0, 2, 100), rng.normal(0, 0.2, (3, 1))
+            chance = 1 / (1 + np.exp(-(0.5 + hard + luck)))
+            folds.append((rng.random((3, 100)) < chance).astype(float))
+        found = accuracy(folds, draws=200)
+        hits += found.low < 57.5 < found.high  # the mean of that chance
+    assert hits >= 88
+
+
+def test_the_interval_of_one_training_a_fold_is_over_folds():
+    folds = [np.array([[1.0, 1, 0, 0]]), np.array([[1.0, 1, 1, 0]])]
+    assert accuracy(folds) == over_runs([50.0, 75.0])
+    assert accuracy(folds[:1]).low is None
 
 
 def test_a_method_cannot_be_told_from_itself(rng):

@@ -21,24 +21,27 @@ class Answers:
     ids: Ids
 
     @classmethod
-    def of(cls, said: Sequence[Sequence[Said]]) -> "Answers":
+    def of(cls, said: Sequence[Sequence[Said]], top: int = 1) -> "Answers":
         """From what each fold's trainings said, one for each seed.
+
+        Right is a clip whose action is among the `top` most likely.
 
         Raises:
             ValueError: a clip was evaluated under some of a fold's seeds only.
         """
         ids = [fold[0].ids for fold in said]
         rights = [
-            np.stack([_rights(one, mine) for one in fold])
+            np.stack([_rights(one, mine, top) for one in fold])
             for fold, mine in zip(said, ids, strict=True)
         ]
         return cls(rights=rights, ids=ids)
 
     @classmethod
-    def of_tasks(cls, tasks: Sequence[Task]) -> "Answers":
+    def of_tasks(cls, tasks: Sequence[Task], top: int = 1) -> "Answers":
         """From all finished tasks of a method."""
         folds = sorted({task.fold for task in tasks})
-        return cls.of([[task.said() for task in tasks if task.fold == fold] for fold in folds])
+        said = [[task.said() for task in tasks if task.fold == fold] for fold in folds]
+        return cls.of(said, top)
 
     def only(self, ids: Ids) -> "Answers":
         """The same of some clips of each fold, in their order."""
@@ -63,8 +66,8 @@ def in_common(one: Answers, other: Answers) -> list[list[str]]:
     ]
 
 
-def _rights(said: Said, ids: Sequence[str]) -> np.ndarray:
-    right = dict(zip(said.ids, said.right.astype(float).tolist(), strict=True))
+def _rights(said: Said, ids: Sequence[str], top: int) -> np.ndarray:
+    right = dict(zip(said.ids, said.in_top(top).astype(float).tolist(), strict=True))
     if missing := next((clip for clip in ids if clip not in right), None):
         raise ValueError(f"clip {missing!r} was evaluated under some seeds only; run it anew")
     return np.array([right[clip] for clip in ids])

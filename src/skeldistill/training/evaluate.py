@@ -24,11 +24,15 @@ class Said:
     @property
     def right(self) -> np.ndarray:
         """Which clips were named rightly, ``(n,)``."""
-        return self.logits.argmax(axis=1) == self.labels
+        return self.in_top(1)
+
+    def in_top(self, top: int) -> np.ndarray:
+        """Which clips have their action among the `top` most likely, ``(n,)``."""
+        return in_top(self.logits, self.labels, top)
 
     def accuracy(self, top: int = 1) -> float:
         """Percent of clips whose action is among the `top` most likely."""
-        return 100 * float(in_top(self.logits, self.labels, top).mean())
+        return 100 * float(self.in_top(top).mean())
 
     def confusion(self) -> Int64[np.ndarray, "k k"]:
         """Clips by their action (row) and what was said (column)."""

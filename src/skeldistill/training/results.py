@@ -19,13 +19,14 @@ from skeldistill.training.machine import machine
 from skeldistill.training.perform import number_of_classes, teacher_examples
 from skeldistill.training.quality import by_quality
 from skeldistill.training.samples import sample_clips
-from skeldistill.training.statistics import compare, over_runs
+from skeldistill.training.statistics import accuracy, compare
 from skeldistill.training.task import NETWORK, Task
 
 INTERVALS = (
-    "Accuracies: Student's t over all folds and seeds. Comparisons and the share of the gap: "
-    "bootstrap over seeds and clips, on the same clips for all methods; p by a sign-flip test by "
-    "clip. A clip that several folds test is one clip: all answers about it are drawn together."
+    "95 % intervals by bootstrap over seeds and clips; comparisons and the share of the gap on the "
+    "same clips for all methods. A clip that several folds test is one clip: all answers about it "
+    "are drawn together. With one seed, intervals of accuracies are Student's t over folds. p by a "
+    "sign-flip test by clip, which knows nothing of training's noise."
 )
 
 
@@ -100,8 +101,8 @@ def _row(recipe: Recipe, name: str, tasks: Sequence[Task]) -> dict[str, Any]:
         "view": recipe.methods[name].view,
         "network": type(network).__name__,
         "description": describe(recipe, name),
-        "top1": _accuracy([m["top1"] for m in measured]),
-        "top5": _accuracy([m["top5"] for m in measured]),
+        "top1": _accuracy(tasks, 1),
+        "top5": _accuracy(tasks, 5),
         "parameters": price.parameters,
         "multiply_adds": price.multiply_adds,
         "latency_ms": price.latency_ms,
@@ -150,8 +151,10 @@ def _part_matrix(recipe: Recipe, task: Task, high: Store, low: Store) -> list[li
     return known["misclassified"].tolist()
 
 
-def _accuracy(values: list[float]) -> dict[str, Any]:
-    return {**asdict(over_runs(values)), "values": values}
+def _accuracy(tasks: Sequence[Task], top: int) -> dict[str, Any]:
+    answers = Answers.of_tasks(tasks, top)
+    values = [task.measured()[f"top{top}"] for task in tasks]
+    return {**asdict(accuracy(answers.rights, ids=answers.ids)), "values": values}
 
 
 def _comparisons(

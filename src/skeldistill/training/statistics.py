@@ -1,7 +1,7 @@
 """Statistics of runs: intervals over runs, and comparisons paired by clip."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -91,6 +91,28 @@ def over_runs(values: Sequence[float]) -> Interval:
         return Interval(mean=mean, low=None, high=None)
     half = float(stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
     return Interval(mean=mean, low=mean - half, high=mean + half)
+
+
+def accuracy(
+    rights: Rights, *, ids: Ids | None = None, draws: int = 1000, seed: int = 0
+) -> Interval:
+    """Percent right over the clips of all folds, each clip averaged over seeds.
+
+    The interval is a bootstrap over seeds and clips: what other trainings would say, of other
+    clips of the kind. Student's t over the runs of a fold would know of the trainings alone. With
+    one training a fold it is Student's t over folds, and with one fold as well there is none.
+
+    `ids` are as for `compare`.
+    """
+    mean = 100 * _mean(rights)
+    if min(len(fold) for fold in rights) == 1:
+        apart = over_runs([100 * float(fold.mean()) for fold in rights])
+        return replace(apart, mean=mean)
+    rng = np.random.default_rng(seed)
+    distinct = Distinct.of(rights, ids)
+    drawn = [_resampled((rights,), distinct, rng)[0] for _ in range(draws)]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Interval(mean=mean, low=100 * float(low), high=100 * float(high))
 
 
 def compare(
