@@ -5,7 +5,7 @@ import pytest
 import torch
 from stores import named, small_store
 
-from skeldistill.data.dataset import Examples, Side
+from skeldistill.data.dataset import Examples, Side, _paired_order
 from skeldistill.data.pairing import SOLITARY, training_clips
 from skeldistill.layouts import COCO17
 from skeldistill.recipe import Data, Fold, Part, Sampling, View
@@ -110,6 +110,17 @@ def test_augmentation_is_drawn_anew_in_every_epoch_and_never_in_testing(views):
     assert (lost[0] != lost[1]).any()
     for batch in made.testing(30):
         assert (batch.joints[..., 2] > 0).all()
+
+
+@pytest.mark.parametrize("counts", [[5, 4, 3, 1], [3, 3, 1], [2], [1]])
+def test_batches_of_an_even_size_divide_no_pair(counts):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    for seed in range(10):
+        order = _paired_order(labels, np.random.default_rng(seed))
+        assert sorted(order.tolist()) == list(range(len(labels)))
+        twos = labels[order[: len(order) // 2 * 2]].reshape(-1, 2)
+        paired = twos[twos[:, 0] == twos[:, 1]]
+        assert len(paired) == sum(count // 2 for count in counts)
 
 
 def test_class_aware_batches_hold_positives(views):

@@ -204,11 +204,17 @@ class Examples:
 
 
 def _paired_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A drawn order in which clips stand in pairs of one class, so that positives exist."""
+    """A drawn order in which clips stand in pairs of one class, so that positives exist.
+
+    Clips left over of their class stand in twos as well, one at most in the end: so batches of an
+    even size divide no pair.
+    """
     order = rng.permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
     starts = np.flatnonzero(np.diff(labels[by_class], prepend=-2))
-    pairs = []
-    for group in np.split(by_class, starts[1:]):
-        pairs += [group[i : i + 2] for i in range(0, len(group), 2)]
-    return np.concatenate([pairs[i] for i in rng.permutation(len(pairs))])
+    groups = np.split(by_class, starts[1:])
+    pairs = [group[: len(group) // 2 * 2] for group in groups]
+    left = rng.permutation(np.array([group[-1] for group in groups if len(group) % 2], np.int64))
+    last = len(left) // 2 * 2
+    twos = np.concatenate([*pairs, left[:last]]).reshape(-1, 2)
+    return np.concatenate([rng.permutation(twos).ravel(), left[last:]])
