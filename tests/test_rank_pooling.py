@@ -54,6 +54,37 @@ def test_the_direction_is_that_of_support_vector_regression(t, d):
         assert (single[i] - expected).norm() < 1e-3 * expected.norm()
 
 
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32])
+@pytest.mark.parametrize(("t", "d"), [(1, 4), (10, 39), (300, 75)])
+def test_exports_find_the_same_direction_by_other_operations(t, d, kind, monkeypatch):
+    present = torch.ones(3, t, dtype=torch.bool)
+    present[1, t // 2 :] = present[2] = False
+    frames = smooth(walks(3, t, d), present).to(kind)
+    near = {"rtol": 0, "atol": 1e-10 if kind == torch.float64 else 1e-3}
+
+    def asked():
+        shown = frames.clone().requires_grad_()
+        direction = rank(shown, present)
+        (gradient,) = torch.autograd.grad(direction.square().sum(), shown)
+        return direction.detach(), gradient / gradient.abs().max()
+
+    exact, gradient = asked()
+    assert exact.dtype == kind
+    assert (exact[2] == 0).all()
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    approached, other = asked()
+    torch.testing.assert_close(approached / exact.norm(), exact / exact.norm(), **near)
+    torch.testing.assert_close(other, gradient, **near)
+
+
+def test_autocast_changes_no_direction():
+    present = torch.ones(2, 10, dtype=torch.bool)
+    frames = smooth(walks(2, 10, 6), present).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = rank(frames, present)
+    assert torch.equal(inside, rank(frames, present))
+
+
 def test_smoothing_frame_by_frame():
     frames, present = walks(2, 7, 5), torch.ones(2, 7, dtype=torch.bool)
     present[0, 2] = present[1, 5:] = False

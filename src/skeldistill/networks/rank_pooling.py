@@ -151,11 +151,11 @@ def rank(frames: Float[Tensor, "b t d"], present: Bool[Tensor, "b t"]) -> Float[
 
     A linear support vector regression without offset: the least of
     ``|w|^2 / 2 + C sum_t max(0, |w . x_t - t| - 0.1)^2`` over the present frames. Newton's method
-    on this piecewise quadratic function, each step by conjugate gradients from the one before: a
-    few products for all clips at once, where solving each clip by a library takes a loop.
+    on this piecewise quadratic function, each step solved for all clips at once, where a library
+    takes one clip after another.
 
     Args:
-        frames: of length 1 (the number of steps is enough for those), 0 where nobody is.
+        frames: of length 1, 0 where nobody is.
         present: frames without anybody have no place in the order.
     """
     with torch.autocast(frames.device.type, enabled=False):
@@ -163,26 +163,33 @@ def rank(frames: Float[Tensor, "b t d"], present: Bool[Tensor, "b t"]) -> Float[
         there = present.to(frames.dtype)
         place = there.cumsum(dim=1)
         w = frames.new_zeros(frames.shape[0], frames.shape[2])
+        itself = torch.eye(frames.shape[2], dtype=frames.dtype, device=frames.device)
         for _ in range(NEWTON_STEPS):
             error = place - _along(frames, w)
             outside = there * (error.abs() > TOLERANCE)
             wanted = outside * (place - TOLERANCE * error.sign())
-            w = _solved(frames, outside, _back(frames, 2 * PENALTY * wanted), w)
+            weighted = (2 * PENALTY * outside[:, :, None] * frames).transpose(1, 2)
+            matrix = torch.baddbmm(itself, weighted, frames)
+            right = _back(frames, 2 * PENALTY * wanted)
+            exported = torch.compiler.is_compiling()
+            w = approached(matrix, right, w) if exported else solved(matrix, right)
         return w
 
 
-def _solved(
-    frames: Float[Tensor, "b t d"],
-    weight: Float[Tensor, "b t"],
-    right: Float[Tensor, "b d"],
-    w: Float[Tensor, "b d"],
+def solved(matrix: Float[Tensor, "b d d"], right: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
+    """The w of ``matrix w = right``; matrices are symmetric and positive definite."""
+    factor, _ = torch.linalg.cholesky_ex(matrix)
+    return torch.cholesky_solve(right[:, :, None], factor).squeeze(2)
+
+
+def approached(
+    matrix: Float[Tensor, "b d d"], right: Float[Tensor, "b d"], w: Float[Tensor, "b d"]
 ) -> Float[Tensor, "b d"]:
-    """Conjugate gradients from w on: ``(1 + 2 C sum_t weight_t x_t x_t^T) w = right``."""
-    tiny = torch.finfo(frames.dtype).tiny
-    itself = torch.eye(frames.shape[2], dtype=frames.dtype, device=frames.device)
-    weighted = (2 * PENALTY * weight[:, :, None] * frames).transpose(1, 2)
-    # Formed once: fewer numbers than the frames, which every step would go through twice.
-    matrix = torch.baddbmm(itself, weighted, frames)
+    """The same by conjugate gradients from w on, in steps that are enough for frames of length 1.
+
+    For exports: ONNX has no operation that solves equations.
+    """
+    tiny = torch.finfo(matrix.dtype).tiny
     w, right = w[:, :, None], right[:, :, None]
     rest = right - matrix @ w
     way, left = rest, rest.transpose(1, 2) @ rest
