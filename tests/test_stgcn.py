@@ -12,6 +12,7 @@ from skeldistill.checkpoint import load_official
 from skeldistill.cost import parameters
 from skeldistill.layouts import COCO17, NTU25, PENN13
 from skeldistill.networks import STGCN, STGCN9, ST2sGCN, STsGCN, adjacency
+from skeldistill.networks.blocks import GraphConvolution
 
 # ---------------------------------------------------------------- adjacency
 
@@ -69,6 +70,20 @@ def test_hops_are_the_length_of_the_shortest_path(max_hop):
 def test_an_unknown_partition_gets_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'spatial'"):
         STGCN(PENN13, classes=2, partition="spacial")
+
+
+# ---------------------------------------------------------------- graph convolution
+
+
+@pytest.mark.parametrize("channels", [(3, 8), (8, 8), (8, 3)])
+@pytest.mark.parametrize("gradients", [True, False])
+def test_graph_convolution_is_its_formula_whatever_comes_first(channels, gradients):
+    layer = GraphConvolution(*channels, partitions=2).double()
+    x, graph = torch.randn(4, channels[0], 6, 5).double(), torch.randn(2, 5, 5).double()
+    with torch.set_grad_enabled(gradients):
+        mixed = layer.convolution(x).unflatten(1, (2, -1))
+        expected = torch.einsum("nkctv,kvw->nctw", mixed, graph)
+        torch.testing.assert_close(layer(x, graph), expected)
 
 
 # ---------------------------------------------------------------- ST-GCN

@@ -16,9 +16,10 @@ class GraphConvolution(nn.Module):
 
     ``out[c', w] = sum_k sum_v A[k, v, w] (sum_c W[k, c', c] x[c, v] + b[k, c'])``
 
-    The authors multiply with W first and then sum over the neighbours; here the sum comes first,
-    since it is cheaper on the narrow side of a widening block and its result is already laid out
-    as the input of one plain convolution. What the biases add depends on the joint alone.
+    The authors multiply with W first and then sum over the neighbours. Here the sum comes first
+    unless a block narrows, since it is cheaper on the narrow side; either way the result of the
+    one is already laid out as the input of the other. What the biases add depends on the joint
+    alone.
     """
 
     def __init__(self, channels_in: int, channels_out: int, partitions: int) -> None:
@@ -30,16 +31,21 @@ class GraphConvolution(nn.Module):
     def forward(
         self, x: Float[Tensor, "b c t v"], adjacency: Float[Tensor, "k v v"]
     ) -> Float[Tensor, "b d t v"]:
-        """Gather from the neighbours, then mix channels."""
+        """Gather from the neighbours and mix channels, whichever is better first."""
         b, c, t, v = x.shape
-        k = self.partitions
+        k, weight, bias = self.partitions, self.convolution.weight, self.convolution.bias
+        assert bias is not None
+        if len(weight) < k * c:
+            mixed = pointwise(x, weight, bias).permute(0, 2, 3, 1).reshape(b * t, v * k, -1)
+            gather = adjacency.permute(2, 1, 0).reshape(v, v * k)  # columns (v, k), as mixed lies
+            gathered = torch.bmm(gather.expand(b * t, -1, -1), mixed)
+            return gathered.view(b, t, v, -1).permute(0, 3, 1, 2)
         gather = adjacency.permute(2, 0, 1).reshape(v * k, v)  # rows (w, k): k c is one axis below
         frames = x.permute(0, 2, 3, 1).reshape(b * t, v, c)
         gathered = torch.bmm(gather.expand(b * t, -1, -1), frames).view(b, t, v, k * c)
-        weight = self.convolution.weight.view(k, -1, c).transpose(0, 1).reshape(-1, k * c, 1, 1)
-        assert self.convolution.bias is not None
-        bias = self.convolution.bias.view(k, -1).t() @ adjacency.sum(dim=1)  # (c', w)
-        return pointwise(gathered.permute(0, 3, 1, 2), weight, None) + bias[:, None]
+        weight = weight.view(k, -1, c).transpose(0, 1).reshape(-1, k * c, 1, 1)
+        offset = bias.view(k, -1).t() @ adjacency.sum(dim=1)  # (c', w)
+        return pointwise(gathered.permute(0, 3, 1, 2), weight, None) + offset[:, None]
 
 
 class Pointwise(nn.Conv2d):
