@@ -27,6 +27,7 @@ from skeldistill.networks import (
     rank_pooling,
     resgcn,
     shiftgcn,
+    stgcnpp,
 )
 from skeldistill.networks.blocks import GraphConvolution, Pointwise
 from skeldistill.networks.network import Network
@@ -142,6 +143,14 @@ def dilated_branches(self: msg3d_layers.MultiScaleTemporal, x: Tensor) -> Tensor
     ends.append(self.exit_norms[-1](self.plain(x)))
     y = torch.cat(ends, dim=1) + self.residual(x)
     return functional.relu(y) if self.activated else y
+
+
+# ST-GCN++
+
+
+def six_kinds(self: stgcnpp.MultiScaleConvolution, x: Tensor) -> Tensor:
+    """One branch after another."""
+    return self.transform(torch.cat([branch(x) for branch in self.branches], dim=1))
 
 
 # CTR-GCN
@@ -272,6 +281,7 @@ FORWARD: dict[type[nn.Module], Callable] = {
     msg3d_layers.MultiScaleGraph: multi_scale_graph,
     msg3d_layers.Window: window,
     msg3d_layers.MultiScaleTemporal: dilated_branches,
+    stgcnpp.MultiScaleConvolution: six_kinds,
     ctrgcn.ChannelwiseGraphConvolution: channelwise_graph,
     efficientgcn_layers.Spatial: spatial,
     efficientgcn_layers.Basic: basic,

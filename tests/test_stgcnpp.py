@@ -1,5 +1,6 @@
 """ST-GCN++: its graph, PYSKL's numbers, and a twin in PYSKL's order."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.nn import functional
 from skeldistill.checkpoint import load_official
 from skeldistill.layouts import NTU25, PENN13
 from skeldistill.networks import STGCNpp, adjacency
-from skeldistill.networks.stgcnpp import with_tips_on_hands
+from skeldistill.networks.stgcnpp import MultiScaleConvolution, with_tips_on_hands
 
 
 def starts(golden: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -101,3 +102,14 @@ def test_six_branches_share_the_channels():
     branches = STGCNpp(PENN13, classes=2).blocks[0].temporal.branches
     assert [branch[0].out_channels for branch in branches[:5]] == [14, 10, 10, 10, 10]
     assert branches[5].out_channels == 10
+
+
+def test_branches_together_are_branches_one_by_one():
+    together = MultiScaleConvolution(16, stride=2).double()
+    for branch in together.branches[:5]:
+        branch[1].momentum = 0.5
+    alone, x = copy.deepcopy(together), torch.randn(3, 16, 8, 5).double()
+    expected = alone.transform(torch.cat([branch(x) for branch in alone.branches], dim=1))
+    torch.testing.assert_close(together(x), expected)
+    for name, statistic in alone.named_buffers():  # of training
+        torch.testing.assert_close(together.get_buffer(name), statistic)

@@ -5,6 +5,8 @@ the order in which the joints arrive: every reshape below is free, and convoluti
 fastest so.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -98,6 +100,34 @@ def normalised(
     b, c, t, v = x.shape
     y = normalisation(x.permute(0, 2, 3, 1).reshape(b * t, v * c))
     return y.view(b, t, v, c).permute(0, 3, 1, 2)
+
+
+def normalised_together(
+    x: Float[Tensor, "b c t v"], norms: Sequence[nn.Module] | nn.ModuleList
+) -> Float[Tensor, "b c t v"]:
+    """Normalise channels by several modules side by side, in one pass over them."""
+    mean, variance, weight, bias = (
+        side_by_side(norms, name) for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    first = norms[0]
+    assert isinstance(first, nn.BatchNorm2d)
+    assert first.momentum is not None
+    x = functional.batch_norm(
+        x, mean, variance, weight, bias, first.training, first.momentum, first.eps
+    )
+    if first.training:  # the statistics above are copies
+        sizes = [len(norm.get_buffer("running_mean")) for norm in norms]
+        means, variances = mean.split(sizes), variance.split(sizes)
+        for norm, its_mean, its_variance in zip(norms, means, variances, strict=True):
+            norm.get_buffer("running_mean").copy_(its_mean)
+            norm.get_buffer("running_var").copy_(its_variance)
+            norm.get_buffer("num_batches_tracked").add_(1)
+    return x
+
+
+def side_by_side(modules: Sequence[nn.Module] | nn.ModuleList, name: str) -> Tensor:
+    """One tensor of every module, as of one wide module."""
+    return torch.cat([getattr(module, name) for module in modules])
 
 
 def weights(layers: nn.ModuleList) -> list[Tensor]:

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skeldistill.networks import adjacency
-from skeldistill.networks.blocks import Pointwise, pointwise
+from skeldistill.networks.blocks import (
+    Pointwise,
+    normalised_together,
+    pointwise,
+    side_by_side,
+)
 
 DILATIONS = (1, 2, 3, 4)
 """Frames between the taps of the dilated branches."""
@@ -205,25 +210,3 @@ class MultiScaleTemporal(nn.Module):
             names[f"{official}.branches.{i}.3.conv"] = f"{own}.dilated.{i}"
             names[f"{official}.branches.{i}.3.bn"] = f"{own}.exit_norms.{i}"
         return names
-
-
-def normalised_together(
-    x: Float[Tensor, "b c t v"], norms: nn.ModuleList
-) -> Float[Tensor, "b c t v"]:
-    """Normalise channels by several modules side by side, in one pass over them."""
-    mean, variance, weight, bias = (
-        side_by_side(norms, name) for name in ("running_mean", "running_var", "weight", "bias")
-    )
-    training = norms[0].training
-    x = functional.batch_norm(x, mean, variance, weight, bias, training)
-    if training:  # the statistics above are copies
-        for i, norm in enumerate(norms):
-            norm.get_buffer("running_mean").copy_(mean.chunk(len(norms))[i])
-            norm.get_buffer("running_var").copy_(variance.chunk(len(norms))[i])
-            norm.get_buffer("num_batches_tracked").add_(1)
-    return x
-
-
-def side_by_side(modules: nn.ModuleList, name: str) -> Tensor:
-    """One tensor of every module, of equal channels, as of one wide module."""
-    return torch.cat([getattr(module, name) for module in modules])

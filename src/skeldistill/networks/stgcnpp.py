@@ -10,7 +10,14 @@ from torch.nn import functional
 
 from skeldistill.layouts import Layout
 from skeldistill.networks.adjacency import directed
-from skeldistill.networks.blocks import GraphConvolution, Pointwise, normalised
+from skeldistill.networks.blocks import (
+    GraphConvolution,
+    Pointwise,
+    normalised,
+    normalised_together,
+    pointwise,
+    side_by_side,
+)
 from skeldistill.networks.network import Network, renamed
 from skeldistill.networks.through_time import (
     EachFrame,
@@ -182,8 +189,14 @@ class MultiScaleConvolution(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b c s v"]:
-        """All kinds, side by side on the channels, then mixed."""
-        return self.transform(torch.cat([branch(x) for branch in self.branches], dim=1))
+        """All kinds, side by side on the channels, then mixed; five enter through one product."""
+        *five, alone = self.branches
+        entries, norms, _, over_time = zip(*five, strict=True)
+        weight, bias = (side_by_side(entries, name) for name in ("weight", "bias"))
+        entered = normalised_together(pointwise(x, weight, bias), norms).relu_()
+        parts = entered.split([len(entry.weight) for entry in entries], dim=1)
+        seen = [layer(part) for layer, part in zip(over_time, parts, strict=True)]
+        return self.transform(torch.cat([*seen, alone(x)], dim=1))
 
     def through_time(self) -> Path:
         """All kinds, frame by frame."""
