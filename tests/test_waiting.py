@@ -48,7 +48,7 @@ def test_an_error_in_the_loop_ends_the_bar_at_once(monkeypatch, capsys):
 def test_a_terminal_is_told_of_a_library_that_takes_long(monkeypatch, terminal, slow, said):
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=terminal)
-    monkeypatch.setattr(waiting, "Console", lambda **_: console)
+    monkeypatch.setattr(waiting.terminal, "console", lambda **_: console)
     monkeypatch.setattr(waiting, "SLOW", slow)
     with waiting.loading("PyTorch"):
         until = time.monotonic() + 20
@@ -60,7 +60,7 @@ def test_a_terminal_is_told_of_a_library_that_takes_long(monkeypatch, terminal, 
 
 def test_what_cannot_be_loaded_ends_the_word(monkeypatch):
     console = Console(file=io.StringIO(), force_terminal=True)
-    monkeypatch.setattr(waiting, "Console", lambda **_: console)
+    monkeypatch.setattr(waiting.terminal, "console", lambda **_: console)
     monkeypatch.setattr(waiting, "SLOW", 0.0)
 
     def fail():

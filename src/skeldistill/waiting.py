@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from skeldistill import terminal
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ def shown(
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=terminal.console(stderr=True),
     )
     task = bar.add_task(what, total=total)
     begun = time.monotonic()
@@ -62,7 +63,7 @@ def shown(
 @contextmanager
 def loading(library: str = "PyTorch") -> Iterator[None]:
     """Around imports: a terminal is told once they have taken `SLOW`, as on a busy machine."""
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     status = console.status(f"loading {library} ...")
     timer = threading.Timer(SLOW, status.start)  # the import itself has no moment to look up
     timer.daemon = True

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from skeldistill import terminal
 from skeldistill.waiting import loading
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def compare(
     if as_json:
         typer.echo(json.dumps(found.plain()))
         return
-    Console().print(_table(found))
+    terminal.console().print(_table(found))
     typer.echo(found.sentence)
 
 

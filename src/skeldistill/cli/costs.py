@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from skeldistill import terminal
 from skeldistill.cli.options import parsed
 from skeldistill.waiting import loading, shown
 
@@ -71,7 +71,7 @@ def cost(
         table = Table(*HEADINGS)
         for row in rows:
             table.add_row(*row[: len(HEADINGS)])
-        Console().print(table)
+        terminal.console().print(table)
         return
     lines = _markdown if form is Form.markdown else _csv
     sys.stdout.write(lines([(*HEADINGS, *ABOUT), *rows]))

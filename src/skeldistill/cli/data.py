@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from skeldistill import terminal
 from skeldistill.cli import stores
 from skeldistill.cli.options import parsed
 
@@ -68,7 +68,7 @@ def info(store: StoreFile) -> None:
     said["classes"] = [f"{entry['name']} {entry['clips']}" for entry in said["classes"]]
     for key, value in said.items():
         table.add_row(key.replace("_", " "), _shown(value))
-    Console().print(table)
+    terminal.console().print(table)
 
 
 @app.command()

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from skeldistill import terminal
 from skeldistill.waiting import loading, shown
 
 if TYPE_CHECKING:
@@ -111,6 +111,5 @@ def _show(rows: list[dict[str, Any]], fused: "Said") -> None:
         table.add_row(row["run"], f"{row['weight']:g}", f"{row['top1']:.2f}", f"{row['top5']:.2f}")
     table.add_section()
     table.add_row("fused", "", f"{fused.accuracy(1):.2f}", f"{fused.accuracy(5):.2f}")
-    wide = Console()
-    wide.width = max(wide.width, 100)  # a narrow terminal wraps lines, but loses no column
+    wide = terminal.console(narrowest=100)
     wide.print(table)

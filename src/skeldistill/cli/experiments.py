@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from skeldistill import terminal
 from skeldistill.cli.options import listed
 from skeldistill.waiting import loading
 
@@ -72,14 +72,13 @@ def run(
 
     if restart:
         _begin_anew(experiment.list_tasks(loaded, root))
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     results = experiment.run(loaded, root, jobs=jobs, command=_command(), console=console)
     if not processes.first():
         return
     _ask_networks(loaded, root, results)
     page.write(maps.added(results, root / FEATURES), root / "report.html")
-    wide = Console()
-    wide.width = max(wide.width, 120)  # a narrow terminal wraps lines, but loses no column
+    wide = terminal.console(narrowest=120)
     wide.print(tables.as_text(results))
     for comparison in results["comparisons"]:
         typer.echo(comparison["sentence"])
@@ -97,8 +96,7 @@ def _plan(recipe: "Recipe", root: Path, restart: bool) -> None:
         from skeldistill.training.remaining import remaining
 
     if processes.first():
-        wide = Console()
-        wide.width = max(wide.width, 120)  # a narrow terminal wraps lines, but loses no column
+        wide = terminal.console(narrowest=120)
         for part in as_text(remaining(recipe, root)):
             wide.print(part)
 
@@ -170,7 +168,7 @@ def report(
 
     if features:
         _ask_networks(recipe.load(folder / "recipe.yaml"), folder, results)
-    with Console(stderr=True).status("drawing"):
+    with terminal.console(stderr=True).status("drawing"):
         results = maps.added(results, folder / FEATURES)
         drawn = figures.save(results, folder / "figures")
     page.write(results, folder / "report.html")
@@ -215,7 +213,7 @@ def part_matrix(
         )
         table.add_row(name, *cells)
     table.caption = "share of clips missed without the part (eq. 12), and its weight (eq. 13)"
-    Console().print(table)
+    terminal.console().print(table)
     if out is not None:
         results = {"methods": [{"part_matrix": missed}], "classes": classes}
         with whole(out) as partial:
@@ -236,7 +234,7 @@ def _ask_networks(recipe: "Recipe", root: Path, results: dict) -> None:
     shown = [clip["id"] for clip in results.get("clips") or []]
     if not names:
         return
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     # elsewhere than in a terminal a bar that goes away leaves an empty line
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task("features for the report", total=None)
@@ -266,7 +264,8 @@ def _one(
     seed = recipe.seeds[0] if seed is None else seed
     if restart:
         _begin_anew([Task(recipe=recipe, root=root, method=method, fold=fold, seed=seed)])
-    task = experiment.run_one(recipe, root, method, fold, seed, console=Console(stderr=True))
+    console = terminal.console(stderr=True)
+    task = experiment.run_one(recipe, root, method, fold, seed, console=console)
     if not processes.first():
         return
     measured = task.measured()

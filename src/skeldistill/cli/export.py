@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from skeldistill import terminal
 from skeldistill.waiting import loading
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def export(
 
     recogniser = Recogniser.load(file)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     shown = console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
         task = bar.add_task("exporting", total=None)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 from rich.table import Table
+
+from skeldistill import terminal
 
 FOLDERS = "folders"
 VIEW = re.compile(r"(?:([\w-]+)=)?(\w+(?::.*)?)", re.DOTALL)
@@ -138,7 +139,7 @@ def fetch_weights(
         for one in (weights.find(name, known) for name in names)
     ]
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
@@ -160,7 +161,7 @@ def _list(known: tuple) -> None:
     for one in known:
         there = f"{one.sha256[:12]}..." if one.sha256 else "yours to confirm"
         shown.add_row(one.name, one.about, there if one.addresses else "give --address")
-    Console().print(shown)
+    terminal.console().print(shown)
 
 
 def _views(texts: list[str], store: Path) -> tuple[dict, Path]:

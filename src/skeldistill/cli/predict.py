@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skeldistill import terminal
 from skeldistill.cli.options import parsed
 from skeldistill.waiting import loading
 
@@ -154,12 +155,11 @@ def _told(total: int | None) -> Iterator["Telling"]:
     """Lines on the output, failures on the errors, and a bar there if it takes long."""
     import time
 
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from skeldistill.deploy.running import Telling
 
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
+from skeldistill import terminal
 from skeldistill.waiting import loading
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _plan(cells: "Sequence[Cell]", given: "Given", setting: "Setting", *, by_row
     from skeldistill.report.reproduce_plan import plan_as_text
     from skeldistill.training.reproduce_plan import plan
 
-    with Console(stderr=True).status("measuring this machine and the networks"):
+    with terminal.console(stderr=True).status("measuring this machine and the networks"):
         made = plan(cells, given, setting)
     _show(plan_as_text(made, by_row=by_row))
 
@@ -98,9 +99,8 @@ def _run(cells: "Sequence[Cell]", given: "Given", setting: "Setting", out: Path,
     from skeldistill.training.reproduce import reproduce
 
     command = shlex.join(["skeldistill", *sys.argv[1:]])
-    results = reproduce(
-        cells, given, setting, out, jobs=jobs, command=command, console=Console(stderr=True)
-    )
+    console = terminal.console(stderr=True)
+    results = reproduce(cells, given, setting, out, jobs=jobs, command=command, console=console)
     *others, page = report.write(results, out)
     _show(report.as_text(results))
     typer.echo(report.summary(results))
@@ -114,7 +114,6 @@ def _run(cells: "Sequence[Cell]", given: "Given", setting: "Setting", out: Path,
 
 
 def _show(parts: Iterable[RenderableType]) -> None:
-    wide = Console()
-    wide.width = max(wide.width, 120)  # a narrow terminal wraps lines, but loses no column
+    wide = terminal.console(narrowest=120)
     for part in parts:
         wide.print(part)

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
+from skeldistill import terminal
 from skeldistill.cli.options import listed
 from skeldistill.waiting import loading
 
@@ -52,7 +52,7 @@ def robustness(
         raise ValueError(f"--on {on}: choose from {', '.join(get_args(On))}")
     named = {"usual": USUAL, "all": tuple(SHELF)}.get(degradations)
     names = named or tuple(degradations.split(","))
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     # elsewhere than in a terminal a bar that goes away leaves an empty line
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task("evaluations", total=None)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from skeldistill import terminal
 from skeldistill.waiting import loading
 
 FROM_THE_DATA = ("classes", "persons", "channels")
@@ -32,7 +32,7 @@ def layouts(
     table = Table("layout", "joints", "centre", "names")
     for one in SHELF.values():
         table.add_row(one.name, str(one.num_joints), one.centre, " ".join(one.joints))
-    Console().print(table)
+    terminal.console().print(table)
 
 
 def parts(
@@ -69,7 +69,7 @@ def parts(
             table.add_row(shelf, name, said[0] if said else "", ", ".join(_options(one)))
             shelf = ""
         table.add_section()
-    Console().print(table)
+    terminal.console().print(table)
 
 
 def _explain(part: type) -> None:
@@ -82,7 +82,7 @@ def _explain(part: type) -> None:
         table.add_row(name, default, kind.__name__ if isinstance(kind, type) else str(kind))
     typer.echo()
     if table.rows:
-        Console().print(table)
+        terminal.console().print(table)
     else:
         typer.echo("It has no options.")
 

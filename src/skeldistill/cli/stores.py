@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from skeldistill import terminal
 from skeldistill.cli.options import parsed
 
 StoreFile = Annotated[Path, typer.Argument(help="A store (.arrow).", metavar="STORE")]
@@ -101,5 +101,5 @@ def splits(
     for one in found:
         clips = f"{one.clips[0]:,} / {one.clips[1]:,}" if one.clips else ""
         table.add_row(one.train, one.test, clips, one.about)
-    Console().print(table)
+    terminal.console().print(table)
     typer.echo(f"in a recipe: folds: [{{train: {found[0].train}, test: {found[0].test}}}]")

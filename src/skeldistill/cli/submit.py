@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from skeldistill import terminal
 from skeldistill.cli.experiments import load
 from skeldistill.cli.options import parsed
 
@@ -57,7 +57,7 @@ def submit(
     typer.echo(f"logs: {runs.resolve() / 'jobs'}")
     if not wait:
         return
-    with Console(stderr=True).status("waiting for the jobs; Ctrl-C cancels them"):
+    with terminal.console(stderr=True).status("waiting for the jobs; Ctrl-C cancels them"):
         queueing.wait_for(jobs)
     for place, (root, loaded) in enumerate(roots.items()):
         _refuse_unfinished(loaded, root, jobs[place * workers].paths.stderr)

@@ -6,6 +6,8 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from skeldistill import terminal
+
 PATIENCE = 30.0
 """Seconds between two lines where there is no terminal."""
 
@@ -20,7 +22,7 @@ class Shown:
     """
 
     def __init__(self, videos: int, *, quiet: bool, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or terminal.console(stderr=True)
         self._videos, self._finished, self._failed, self._frames = videos, 0, 0, 0
         self._begun = self._last = time.monotonic()
         self._quiet = quiet

@@ -28,7 +28,7 @@ def shown(
     if console is None:
         yield (lambda task, step: None), (lambda task: None)
         return
-    text = TextColumn("[progress.description]{task.description}")
+    text = TextColumn("{task.description}", style="progress.description", markup=False)
     overall = Progress(
         text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
     )

@@ -84,7 +84,8 @@ def reproduce(
     for number, experiment in enumerate(made, start=1):
         name = experiment.folder.name
         if console is not None:
-            console.print(f"[bold]{number} of {len(made)}[/bold] {name}: {experiment.recipe.title}")
+            told = f"{number} of {len(made)} {name}: {experiment.recipe.title}"
+            console.print(told, style="bold")
         try:
             _refuse_lost_start(experiment, failed)
             found = _perform(experiment, shared, jobs, command, console)
@@ -93,7 +94,7 @@ def reproduce(
             # One experiment that cannot be must not take hours of others with it.
             failed[name] = " ".join(str(error).split())
             if console is not None:
-                console.print(f"{name}: {failed[name]}", style="red", markup=False)
+                console.print(f"{name}: {failed[name]}", style="red")
         results()
     return results()
 
