@@ -108,7 +108,8 @@ def test_joints_of_another_layout_are_converted_when_asked(tmp_path, rng):
     joints = rng.normal(200, 50, (1, 9, 33, 2)).astype(np.float32)
     scores = rng.uniform(0.1, 1, (1, 9, 33)).astype(np.float32)
     clip = Clip(id="a", joints=joints, scores=scores, layout=MEDIAPIPE33)
-    with pytest.raises(ValueError, match=r"'jhmdb15'.*'mediapipe33'"):
+    # also told by commands without --convert
+    with pytest.raises(ValueError, match=r"'jhmdb15'.*'mediapipe33'.*`skeldistill data convert`"):
         recogniser.recognise(clip)
     by_hand = convert(joints, scores, MEDIAPIPE33, JHMDB15)
     same = Clip(id="a", joints=by_hand[0], scores=by_hand[1], layout=JHMDB15)

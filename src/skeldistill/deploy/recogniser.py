@@ -237,8 +237,8 @@ class Recogniser:
             return
         raise ValueError(
             f"the network works on layout {self.layout.name!r} but the joints are "
-            f"{layout.name!r}; ask for their conversion (--convert), or take skeletons in "
-            f"{self.layout.name!r}"
+            f"{layout.name!r}; convert them (`skeldistill data convert`, or --convert of predict "
+            f"and serve), or take skeletons in {self.layout.name!r}"
         )
 
     def _check_coordinates(self, coordinates: int) -> None:
