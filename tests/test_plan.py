@@ -124,6 +124,22 @@ def test_the_command_says_it_in_a_table(skeldistill, told, tmp_path):
     assert "give one" in err
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"student": {"name": "STGCN", "widht": 2}}, "no option 'widht'"),
+        ({"methods": {"teacher": {}, "KL": {"losses": [{"name": "Kl"}]}}}, "no loss called 'Kl'"),
+    ],
+)
+def test_what_a_run_would_refuse_is_no_plan_once_all_views_are_there(changed, said, told, tmp_path):
+    told |= {"methods": ["teacher", "low"]} | changed
+    told["data"]["low"] = {}
+    before = files(tmp_path)
+    with pytest.raises(ValueError, match=said):
+        remaining(recipe.parse(told), tmp_path / "run")
+    assert files(tmp_path) == before
+
+
 def test_a_source_that_is_not_there_is_one_line(told, tmp_path):
     told["data"]["low"] = {"reader": "openpose", "source": str(tmp_path / "nowhere")}
     with pytest.raises(OSError, match=r"there is no .*nowhere"):

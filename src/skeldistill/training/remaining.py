@@ -11,7 +11,7 @@ from skeldistill.data.planned import Planned, planned
 from skeldistill.recipe import Recipe
 from skeldistill.training import state
 from skeldistill.training.experiment import list_tasks
-from skeldistill.training.perform import MARK, clips_to_learn
+from skeldistill.training.perform import MARK, check, clips_to_learn
 from skeldistill.training.task import MEASURED, Task, look_again, network_part
 from skeldistill.training.train import steps_of
 
@@ -55,11 +55,15 @@ def remaining(recipe: Recipe, root: Path) -> Remaining:
     """What `experiment.run` would do in a folder; nothing is made, written or claimed.
 
     Raises:
-        OSError, ValueError: one line on views that cannot be had.
+        OSError, ValueError: one line on views that cannot be had; where all views are made, also on
+            methods that a run would refuse.
     """
     look_again()
     completed = [(m.view, m.completion) for m in recipe.methods.values() if m.completion]
     views = planned(recipe.data, completed, root / "views")
+    if not views.to_make:  # a check asks for all of them
+        for name in recipe.methods:
+            check(Task(recipe=recipe, root=root, method=name, fold=0, seed=recipe.seeds[0]))
     tasks = list_tasks(recipe, root)
     rows = (
         _row(recipe, name, [task for task in tasks if task.method == name], views)
