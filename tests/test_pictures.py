@@ -106,6 +106,20 @@ def test_check_and_fix(tmp_path: Path) -> None:
     assert Store.open(out).fingerprint == store.fingerprint
 
 
+def test_an_error_in_the_other_view_is_left_when_this_one_is_fixed(tmp_path: Path) -> None:
+    store = small_store(tmp_path / "low.arrow", named(6, "train"))
+    lost = small_store(tmp_path / "high.arrow", named(6, "train"))
+    content = bytearray(lost.path.read_bytes())
+    values = np.float32(lost.clip(2).joints).tobytes()
+    place = content.index(values)
+    content[place : place + len(values)] = np.full(len(values) // 4, np.nan, np.float32).tobytes()
+    lost.path.write_bytes(content)
+    words = ["--pair", str(lost.path), "--fix", str(tmp_path / "fixed.arrow")]
+    done = CliRunner().invoke(app, ["data", "check", str(store.path), *words])
+    assert f"{lost.path}: 1 errors" in done.output
+    assert done.exit_code == 1
+
+
 def test_convert_export_pairs_and_splits(tmp_path: Path) -> None:
     store = small_store(tmp_path / "low.arrow", named(9, "train"), layout=COCO17)
     assert "layout penn13" in run("convert", store.path, "penn13", tmp_path / "penn.arrow")

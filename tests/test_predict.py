@@ -534,6 +534,7 @@ def hostile(tmp_path):
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--whole"), "no end"),
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--overlay", "o.mp4"), "cannot be decoded"),
         (("people.arrow", "--live", "--whole"), "--live goes frame by frame"),
+        (("people.arrow", "--whole", "--stride", 3), "leave out --window and --stride"),
     ],
 )
 def test_refused_in_one_line_and_nothing_is_written(

@@ -94,14 +94,13 @@ def check(
 
     opened, other = Store.open(store), Store.open(pair) if pair else None
     found = _told(str(store), look(opened, other), len(opened))
-    if other is not None:
-        found += _told(str(pair), look(other), len(other))
+    beside = _told(str(pair), look(other), len(other)) if other is not None else 0
     if fix is not None:
         opened, lines = mend(opened, fix)
         for line in lines or ["nothing to put right"]:
             typer.echo(f"fixed: {line}")
         found = _told(str(fix), look(opened, other), len(opened))
-    if found:
+    if found + beside:
         raise typer.Exit(1)
 
 
@@ -119,7 +118,7 @@ def show(
         str | None, typer.Option(help="Let this go wrong: a degradation of `skeldistill parts`.")
     ] = None,
     severity: Annotated[
-        int | None, typer.Option(help="How badly, from 1 to 5.", min=0, max=5)
+        int | None, typer.Option(help="How badly, from 0 (as it is) to 5.", min=0, max=5)
     ] = None,
     options: Annotated[
         list[str] | None, typer.Option("--option", help="Option of the degradation: key=value.")

@@ -45,7 +45,9 @@ def run(
     methods: Annotated[
         str | None, typer.Option(help="Only these methods (and those they need), comma-separated.")
     ] = None,
-    seeds: Annotated[str | None, typer.Option(help="Only these seeds, comma-separated.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="These seeds, not the recipe's, comma-separated.")
+    ] = None,
     restart: Restart = False,
     plan: Annotated[
         bool,

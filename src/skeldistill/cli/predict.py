@@ -106,6 +106,8 @@ def predict(
     from skeldistill.deploy.windows import Span
 
     # what is wrong in these is told before torch is there
+    if whole and (window or stride):
+        raise ValueError("--whole takes a clip as one action; leave out --window and --stride")
     file, given = network_file(model), parsed(options)
     seen, step = (Span.parse(text) if text else None for text in (window, stride))
     sure = Hysteresis(enter=enter, leave=leave, shortest=shortest, smoothing=smoothing)

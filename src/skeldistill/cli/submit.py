@@ -29,7 +29,9 @@ def submit(
         list[str] | None,
         typer.Option("--set", help="Change the recipes: section.key=value. May be repeated."),
     ] = None,
-    seeds: Annotated[str | None, typer.Option(help="Only these seeds, comma-separated.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="These seeds, not the recipe's, comma-separated.")
+    ] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the jobs, or leave them alone.")] = True,
 ) -> None:
     """Queue runs on many machines: the jobs of a recipe share its trainings.
