@@ -50,6 +50,7 @@ def test_a_name_cannot_break_out_of_a_table(results: dict):
         ({"mean": float("nan")}, "\u2013"),
         ({"mean": 71.25, "low": None, "high": None}, "71.2"),
         ({"mean": 70.0, "low": 68.5, "high": 71.5}, "70.0 ± 1.5"),
+        ({"mean": 70.0, "low": 64.8, "high": 74.4}, "70.0 ± 4.8"),
         ({"mean": 70.0, "low": 66.0, "high": 71.0}, "70.0 (66.0 to 71.0)"),
     ],
 )

@@ -74,8 +74,8 @@ def _row(method: Method, winner: bool) -> Row:
 def score(value: dict[str, Any] | None, *, factor: float = 1.0, decimals: int = 1) -> str:
     """Mean and half of the 95 % interval, ``71.2 ± 1.4``; a dash for what is not known.
 
-    Of one run, which has no interval, the figure alone. An interval that does not lie around its
-    mean is written out: ``71.2 (69.0 to 72.1)``.
+    Of one run, which has no interval, the figure alone. An interval whose sides differ by more
+    than an eighth of it is written out: ``71.2 (69.0 to 72.1)``.
     """
     middle = number((value or {}).get("mean"))
     if middle is None:
@@ -84,7 +84,7 @@ def score(value: dict[str, Any] | None, *, factor: float = 1.0, decimals: int = 
     if ends is None:
         return text
     below, above = factor * (middle - ends[0]), factor * (ends[1] - middle)
-    if abs(above - below) <= 2 * 10**-decimals:
+    if abs(above - below) <= max((above + below) / 8, 2 * 10**-decimals):
         return f"{text} ± {(above + below) / 2:.{decimals}f}"
     low, high = (f"{factor * end:.{decimals}f}" for end in ends)
     return f"{text} ({low} to {high})"
