@@ -20,19 +20,25 @@ QUIET = (
 PATIENCE = 60.0
 
 
+def program() -> str:
+    """The browser that is installed; skips the test where there is none."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no chromium here; install it (apt-get install chromium) to test the page")
+    return found
+
+
 class Browser:
     """One page in a browser of its own; used with ``with``. Skips the test where there is none."""
 
     def __init__(self, home: Path) -> None:
-        program = shutil.which("chromium") or shutil.which("google-chrome")
-        if program is None:
-            pytest.skip("no chromium here; install it (apt-get install chromium) to test the page")
+        installed = program()
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
 
         # it reads from 3 and writes to 4, numbers that a shell can give to the pipes
         shell = f'exec "$@" 3</dev/fd/{theirs_in} 4>/dev/fd/{theirs_out}'
-        command = [program, *QUIET.split(), f"--user-data-dir={home}", "about:blank"]
+        command = [installed, *QUIET.split(), f"--user-data-dir={home}", "about:blank"]
         self._process = subprocess.Popen(
             ["sh", "-c", shell, "sh", *command],
             stdout=subprocess.DEVNULL,

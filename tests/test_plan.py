@@ -53,6 +53,17 @@ def test_before_a_run_all_is_to_do_and_nothing_is_written(told, tmp_path):
     assert {row.seconds for row in found.rows} == {None}
 
 
+def test_a_view_that_is_mixed_in_completed_is_one_to_make(told, tmp_path):
+    filled = {"view": "low", "completion": "SlidingWindowAverage"}
+    told["methods"], told["seeds"] = {"teacher": {}, "filled": filled}, [0]
+    run(recipe.parse(told), tmp_path / "run")
+    told["methods"]["filled"] = filled | {"mix": 0.5}
+    before = files(tmp_path)
+    found = remaining(recipe.parse(told), tmp_path / "run")
+    assert files(tmp_path) == before
+    assert found.to_make == ("high completed by SlidingWindowAverage",)
+
+
 def test_what_is_done_begun_and_changed(told, tmp_path):
     parsed, root = recipe.parse(told), tmp_path / "run"
     teacher, filled, *_ = list_tasks(parsed, root)

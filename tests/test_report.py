@@ -1,11 +1,11 @@
 import json
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from browser import program
 from fake_results import fake
 
 from skeldistill.report import page, tables
@@ -229,14 +229,11 @@ said("fits", document.documentElement.scrollWidth <= innerWidth);
 
 
 def test_a_browser_sorts_plays_and_points(results: dict, tmp_path: Path):
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no chromium here; install it (apt-get install chromium) to test the page")
     path = tmp_path / "page.html"
     path.write_text(page.render(results).replace("</body>", CLICKS), encoding="utf-8")
     options = "--headless --no-sandbox --disable-gpu --no-first-run --disable-sync --dump-dom"
     quiet = "--disable-background-networking --disable-component-update --virtual-time-budget=20000"
-    command = [browser, *options.split(), *quiet.split(), f"--user-data-dir={tmp_path / 'home'}"]
+    command = [program(), *options.split(), *quiet.split(), f"--user-data-dir={tmp_path / 'home'}"]
     dumped = subprocess.run([*command, path.as_uri()], capture_output=True, timeout=60, check=True)
     body = re.findall(r"<body[^>]*>", dumped.stdout.decode())[0]
     told = dict(re.findall(r'data-(\w+)="([^"]*)"', body))

@@ -216,17 +216,12 @@ def _named_alone(
     theirs = low.in_split(fold.train)
     theirs = theirs[~_held_out(low, theirs, low, fold, data)]
     named = _named(low, theirs, data).tolist()
-    known = dict(zip(_recordings(low, theirs, data), named, strict=True))
-    recordings = _recordings(high, rows, data)
+    known = dict(zip(_groups(low, theirs, data), named, strict=True))  # chosen as a whole
+    recordings = _groups(high, rows, data)
     kept = np.array([known.get(one, False) for one in recordings], bool)
     new = np.array([one not in known for one in recordings], bool)
     kept[new] = _named(high, rows[new], data)
     return kept
-
-
-def _recordings(store: Store, rows: np.ndarray, data: recipe.Data) -> list[tuple[int, str]]:
-    """Recordings of one action: a choice is made action by action."""
-    return list(zip(store.labels[rows].tolist(), _groups(store, rows, data), strict=True))
 
 
 def _groups(store: Store, rows: np.ndarray, data: recipe.Data) -> list[str]:

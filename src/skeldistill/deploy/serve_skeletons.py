@@ -40,8 +40,7 @@ DAMAGED = (
     zlib.error,
     EOFError,
     OSError,
-    NotImplementedError,  # packed in an unknown way
-    RuntimeError,  # with a password
+    RuntimeError,  # with a password, or packed in an unknown way
     ValueError,  # a directory that claims to begin before the file
 )
 """What reading an archive fails with."""

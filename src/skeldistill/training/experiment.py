@@ -13,7 +13,7 @@ from skeldistill.data.views import derived, open_views
 from skeldistill.files import write_text
 from skeldistill.recipe import Recipe
 from skeldistill.training.bars import shown
-from skeldistill.training.perform import check
+from skeldistill.training.perform import check, completed_views
 from skeldistill.training.pool import at_once
 from skeldistill.training.results import gather
 from skeldistill.training.task import MEASURED, Task, look_again
@@ -136,7 +136,8 @@ def _prepare(recipe: Recipe, root: Path, *, quiet: bool) -> None:
     for fold in recipe.data.folds:
         high.in_split(fold.train)
         evaluation_clips(low, low, fold, recipe.data)
-    for name, method in recipe.methods.items():
-        view = high if method.view == "high" else low
-        derived(view, (), method.completion, recipe.data.seed, root / "views", quiet=quiet)
+    for name, completion in completed_views(recipe):
+        view = high if name == "high" else low
+        derived(view, (), completion, recipe.data.seed, root / "views", quiet=quiet)
+    for name in recipe.methods:
         check(Task(recipe=recipe, root=root, method=name, fold=0, seed=recipe.seeds[0]))

@@ -20,7 +20,7 @@ from skeldistill.distillation.reviser import Reviser, pointwise_weights
 from skeldistill.files import whole, write_text
 from skeldistill.losses.loss import Loss, LossContext
 from skeldistill.networks.network import Network
-from skeldistill.recipe import Data, Fold, LossTerm, Method, Recipe, Training
+from skeldistill.recipe import Data, Fold, LossTerm, Method, Part, Recipe, Training
 from skeldistill.shelf import build
 from skeldistill.training import state
 from skeldistill.training.closed_form import fit_closed_form
@@ -165,6 +165,16 @@ def _numbered(view: Store) -> int:
             f"{occur} occur; number them from 0, or import it with the names of its classes"
         )
     return count
+
+
+def completed_views(recipe: Recipe) -> list[tuple[str, Part]]:
+    """The views that methods see completed: "high" or "low", and by what."""
+    return [
+        (view, method.completion)
+        for method in recipe.methods.values()
+        if method.completion
+        for view in ((method.view, "high") if method.mix else (method.view,))
+    ]
 
 
 def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Examples, Examples]:

@@ -11,7 +11,7 @@ from skeldistill.data.planned import Planned, planned
 from skeldistill.recipe import Recipe
 from skeldistill.training import state
 from skeldistill.training.experiment import list_tasks
-from skeldistill.training.perform import MARK, check, clips_to_learn
+from skeldistill.training.perform import MARK, check, clips_to_learn, completed_views
 from skeldistill.training.task import MEASURED, Task, look_again, network_part
 from skeldistill.training.train import steps_of
 
@@ -59,8 +59,7 @@ def remaining(recipe: Recipe, root: Path) -> Remaining:
             methods that a run would refuse.
     """
     look_again()
-    completed = [(m.view, m.completion) for m in recipe.methods.values() if m.completion]
-    views = planned(recipe.data, completed, root / "views")
+    views = planned(recipe.data, completed_views(recipe), root / "views")
     if not views.to_make:  # a check asks for all of them
         for name in recipe.methods:
             check(Task(recipe=recipe, root=root, method=name, fold=0, seed=recipe.seeds[0]))

@@ -192,7 +192,7 @@ def _without_numbers(network: Network, frames: int) -> int:
     try:
         with torch.no_grad(), counter:
             still(torch.zeros(shape, device="meta"))
-    except (RuntimeError, NotImplementedError):
+    except RuntimeError:  # an operation that knows no shapes alone
         return 0
     return counter.get_total_flops() // 2
 

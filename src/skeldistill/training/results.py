@@ -46,7 +46,7 @@ def gather(
     classes = [*names, *map(str, range(len(names), number_of_classes(high, low)))]
     rows = []
     for name, mine in by_method.items():
-        row = _row(recipe, name, mine)
+        row = _row(recipe, name, mine, answers[name])
         sees_low = recipe.methods[name].view == "low"
         row["gap_closed"] = gap["closed"].get(name) if gap and sees_low else None
         matrix = _part_matrix(recipe, mine[0], high, low)
@@ -90,7 +90,7 @@ def _is_bare(method) -> bool:
     return not any(extras) and method.clips == "all"
 
 
-def _row(recipe: Recipe, name: str, tasks: Sequence[Task]) -> dict[str, Any]:
+def _row(recipe: Recipe, name: str, tasks: Sequence[Task], answers: Answers) -> dict[str, Any]:
     measured = [task.measured() for task in tasks]
     confusion = np.sum([task.said().confusion() for task in tasks], axis=0)
     network, _ = checkpoint.load(tasks[0].folder / NETWORK)
@@ -101,8 +101,8 @@ def _row(recipe: Recipe, name: str, tasks: Sequence[Task]) -> dict[str, Any]:
         "view": recipe.methods[name].view,
         "network": type(network).__name__,
         "description": describe(recipe, name),
-        "top1": _accuracy(tasks, 1),
-        "top5": _accuracy(tasks, 5),
+        "top1": _accuracy(answers, [m["top1"] for m in measured]),
+        "top5": _accuracy(Answers.of_tasks(tasks, top=5), [m["top5"] for m in measured]),
         "parameters": price.parameters,
         "multiply_adds": price.multiply_adds,
         "latency_ms": price.latency_ms,
@@ -151,9 +151,7 @@ def _part_matrix(recipe: Recipe, task: Task, high: Store, low: Store) -> list[li
     return known["misclassified"].tolist()
 
 
-def _accuracy(tasks: Sequence[Task], top: int) -> dict[str, Any]:
-    answers = Answers.of_tasks(tasks, top)
-    values = [task.measured()[f"top{top}"] for task in tasks]
+def _accuracy(answers: Answers, values: list[float]) -> dict[str, Any]:
     return {**asdict(accuracy(answers.rights, ids=answers.ids)), "values": values}
 
 
