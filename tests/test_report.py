@@ -137,7 +137,7 @@ def test_one_seed_has_no_interval_and_says_so():
     top1 = f"{one['methods'][1]['top1']['mean']:.1f}"
     assert top1 in said
     assert f"{top1} ±" not in said
-    assert "One seed on one split, so there is no interval" in said
+    assert "One seed on one split: accuracies have no interval" in said
     assert "one seed cannot tell this from noise" in said
     assert "best, above noise" not in said
 

@@ -133,7 +133,7 @@ def _intervals(results: Results) -> str:
     counts = {len((m.get("top1") or {}).get("values") or [0]) for m in methods(results)}
     few, many = min(counts, default=1), max(counts, default=1)
     if many <= 1:
-        return "One seed on one split, so there is no interval and no telling gain from noise."
+        return "One seed on one split: accuracies have no interval, no gain is told from noise."
     number_of_runs = f"{many} runs" if few == many else f"{few} to {many} runs"
     opening = f"Mean ± half of the 95 % interval over {number_of_runs}."
     if seeds(results) == 1:
