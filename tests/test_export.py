@@ -181,7 +181,7 @@ def test_the_example_runs_alone(exported, model, tmp_path, rng):
 SAMPLINGS = [
     *({"frame_choice": choice} for choice in ("uniform", "resize", "replay", "zeros")),
     *({"frame_choice": choice, "frames": 21} for choice in ("uniform", "resize", "zeros")),
-    *({"normalisation": way} for way in ("clip", "image", "centre", "none")),
+    *({"normalisation": way} for way in ("clip", "image", "centre", "spine", "none")),
     *({"stream": stream} for stream in ("bone", "velocity", "bone_velocity")),
     {"least_score": 0.4, "test_clips": 3},
     {"frame_choice": "resize", "test_clips": 2, "least_score": 0.3, "stream": "bone"},
@@ -248,9 +248,12 @@ def test_lost_joints_are_filled_or_left_to_the_user(
     assert written["completion"].get("window", 3) == 3
 
 
-def test_three_dimensional_joints_without_scores(exported, tmp_path, monkeypatch, capsys, rng):
+@pytest.mark.parametrize("normalisation", ["centre", "spine", "body"])
+def test_three_dimensional_joints_without_scores(
+    exported, normalisation, tmp_path, monkeypatch, capsys, rng
+):
     (tmp_path / "model.onnx").write_bytes((exported[0] / "model.onnx").read_bytes())
-    told = {**about(normalisation="centre"), "coordinates": 3, "units": "metres"}
+    told = {**about(normalisation=normalisation), "coordinates": 3, "units": "metres"}
     recogniser = Recogniser.of(seasoned(networks.ST2sGCN), told)
     joints = rng.normal(size=(2, 9, 13, 3)).astype(np.float32)
     joints[1, 4:] = 0
@@ -421,7 +424,7 @@ def test_the_steps_example_runs_alone(stepping, persons, tmp_path, rng):
 @pytest.mark.parametrize(
     "sampling",
     [
-        *({"normalisation": way} for way in ("clip", "image", "centre", "none")),
+        *({"normalisation": way} for way in ("clip", "image", "centre", "spine", "none")),
         *({"stream": stream} for stream in ("bone", "velocity", "bone_velocity")),
         {"least_score": 0.4, "frame_choice": "resize", "test_clips": 3},
     ],

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, Float64, Int
 
 from skeldistill.data.joined import Joined
 from skeldistill.data.store import Store
+from skeldistill.data.upright import UP, spine, standing
 from skeldistill.layouts import Layout
 from skeldistill.recipe import Sampling
 
@@ -145,7 +146,7 @@ def _change(
     if choice.mirrored.any():
         _mirror(joints, scores, choice.mirrored, layout)
     if choice.angles.any() or choice.shears.any() or (choice.sizes != 1).any():
-        _turn(joints, choice)
+        _turn(joints, choice, UP if sampling.normalisation == "body" else 1)
     if sampling.noise and rng is not None:
         joints += rng.normal(0, sampling.noise, joints.shape).astype(np.float32)
     lost = scores <= 0
@@ -243,6 +244,10 @@ def _normalise(
         joints /= half[:, None, None, None]
     elif sampling.normalisation == "centre":
         _subtract(joints, _first_centre(joints, scores, layout))
+    elif sampling.normalisation in ("spine", "body"):
+        _subtract(joints, spine(joints, scores, layout))
+        if sampling.normalisation == "body":
+            _transform(joints, standing(joints, scores, layout))
     elif sampling.normalisation == "clip":
         # One centre and one scale for all persons and frames keep who stands and moves where.
         # Certain joints decide them: what an estimator guesses lies anywhere, even far outside
@@ -285,16 +290,23 @@ def _mirror(joints: np.ndarray, scores: np.ndarray, mirrored: np.ndarray, layout
     scores[mirrored] = scores[mirrored][..., layout.mirrored]
 
 
-def _turn(joints: np.ndarray, choice: Choice) -> None:
-    """Turn, size and shear: in the image for 2-D joints, around the upright axis (y) for 3-D."""
+def _turn(joints: np.ndarray, choice: Choice, upright: int) -> None:
+    """Turn, size and shear: in the image for 2-D joints, around the upright axis for 3-D."""
     channels = joints.shape[-1]
     cosine, sine = np.cos(choice.angles), np.sin(choice.angles)
-    other = 1 if channels == 2 else 2  # the axis that x turns into
+    if channels == 2:
+        upright, other = 1, 1  # in the image x turns into y
+    else:
+        other = 3 - upright  # the axis that x turns into
     matrix = np.zeros((len(joints), channels, channels))
     matrix[:, range(channels), range(channels)] = 1
     matrix[:, 0, 0], matrix[:, 0, other] = cosine, -sine
     matrix[:, other, 0], matrix[:, other, other] = sine, cosine
-    matrix[:, 0, 1] += choice.shears
-    matrix *= choice.sizes[:, None, None]
-    flat = joints.reshape(len(joints), -1, channels)
-    flat[:] = np.matmul(flat, matrix.transpose(0, 2, 1).astype(np.float32))
+    matrix[:, 0, upright] += choice.shears
+    _transform(joints, matrix * choice.sizes[:, None, None])
+
+
+def _transform(joints: np.ndarray, matrices: np.ndarray) -> None:
+    """Multiply all joints of each clip by its matrix ``(n, c, c)``."""
+    flat = joints.reshape(len(joints), -1, joints.shape[-1])
+    flat[:] = np.matmul(flat, matrices.transpose(0, 2, 1).astype(np.float32))

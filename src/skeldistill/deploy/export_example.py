@@ -35,7 +35,7 @@ layout, labels, told = (
     for name in ("layout", "labels", "preprocessing")
 )
 how = told["sampling"]
-clip = np.load(file) if file.suffix == ".npz" else json.loads(file.read_text(encoding="utf-8"))
+clip = dict(np.load(file)) if file.suffix == ".npz" else json.loads(file.read_text("utf-8"))
 joints = np.asarray(clip["joints"], np.float64)
 if joints.ndim != 4 or joints.shape[2:] != ({joints}, {coordinates}):
     sys.exit(f"{{file}}: joints of shape {{joints.shape}}, not (.., .., {joints}, {coordinates})")
@@ -107,6 +107,23 @@ CERTAIN = """\
     sure = sure * (sure >= how["least_score"])
 """
 
+LINE = """\
+    def line(start, end):  # in the first frame in which all of it is seen
+        seen = (sure[0][:, start + end] > 0).all(axis=1)
+        at = x[0, seen.argmax()] * seen.any()
+        return at[end].mean(axis=0) - (at[start].mean(axis=0) if start else 0)
+
+"""
+
+TURN = """\
+    def turn(line, axis):  # the shortest that brings the line onto the axis
+        aim, length = np.eye(3)[axis], np.linalg.norm(line)
+        unit = line / length if length > 1e-6 else aim
+        skew = np.cross(np.eye(3), np.cross(unit, aim))
+        return np.eye(3) + skew + skew @ skew / max(1 + unit[axis], 1e-9)
+
+"""
+
 NORMALISATION = {
     "clip": """\
     x = x - (x * sure[..., None]).sum(axis=(0, 1, 2)) / max(sure.sum(), 1e-6)
@@ -119,6 +136,17 @@ NORMALISATION = {
     "centre": """\
     first = (sure[0, :, layout["centre_index"]] > 0).argmax()
     x = x - x[0, first, layout["centre_index"]]
+""",
+    "spine": f"""\
+{LINE}    x = x - line([], layout["trunk"]["origin"])
+""",
+    "body": f"""\
+{LINE}{TURN}    body = layout["trunk"]
+    x = x - line([], body["origin"])
+    up = turn(line(body["bottom"], body["top"]), 2)
+    lines = [line([left], [right]) for left, right in body["across"]]
+    across = next((one for one in lines if one.any()), np.zeros(3))
+    x = x @ (turn(up @ across, 0) @ up).T
 """,
     "none": "",
 }

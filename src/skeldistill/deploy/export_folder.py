@@ -10,6 +10,7 @@ from skeldistill import __version__, completions
 from skeldistill.deploy.export_onnx import INPUT, OUTPUT
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.files import write_text
+from skeldistill.layouts.trunk import trunk
 from skeldistill.recipe import Part
 from skeldistill.shelf import build
 
@@ -37,7 +38,7 @@ def write_beside(
 ) -> None:
     """Write how clips are prepared, layout.json, labels.json and example.py."""
     layout = recogniser.layout
-    told = {
+    told: dict[str, Any] = {
         "preprocessing": prepared,
         "layout": {
             **layout.to_dict(),
@@ -46,6 +47,8 @@ def write_beside(
         },
         "labels": list(recogniser.labels),
     }
+    if recogniser.sampling.normalisation in BY_TRUNK:
+        told["layout"]["trunk"] = asdict(trunk(layout))
     for name, content in told.items():
         text = json.dumps(content, indent=2, ensure_ascii=False)
         write_text(folder / f"{name}.json", f"{text}\n")
@@ -137,8 +140,17 @@ NORMALISATION = {
     "(height / 2).",
     "centre": "The first person's centre joint (layout.json: centre_index), where it is first "
     "seen, is subtracted.",
+    "spine": "The middle of the first person's spine (layout.json: trunk.origin, their mean), in "
+    "the first frame in which it is seen, is subtracted.",
+    "body": "The middle of the first person's spine (layout.json: trunk.origin, their mean) is "
+    "subtracted; then all is turned, by the shortest turn, so that the line from trunk.bottom to "
+    "trunk.top is the z axis, and once more so that the first pair of trunk.across that is seen, "
+    "left to right, is the x axis. Each is taken in the first frame in which its joints are seen.",
     "none": "Coordinates stay as they are.",
 }
+
+BY_TRUNK = ("spine", "body")
+"""Normalisations that ask where the trunk is."""
 
 
 def _completion(part: Part | None) -> dict[str, Any] | None:

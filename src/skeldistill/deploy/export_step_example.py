@@ -28,7 +28,7 @@ step, layout, labels, how = (
     json.loads((HERE / f"{{name}}.json").read_text(encoding="utf-8"))
     for name in ("step", "layout", "labels", "preprocessing")
 )
-clip = np.load(file) if file.suffix == ".npz" else json.loads(file.read_text(encoding="utf-8"))
+clip = dict(np.load(file)) if file.suffix == ".npz" else json.loads(file.read_text("utf-8"))
 x, sure = (np.asarray(clip[name], np.float64) for name in ("joints", "scores"))
 if x.shape[2:] != ({joints}, {coordinates}):
     sys.exit(f"{{file}}: joints of shape {{x.shape}}, not (.., .., {joints}, {coordinates})")

@@ -44,12 +44,12 @@ PREPARATIONS: Mapping[str, Preparation] = {
     ),
     "pyskl-3d": Preparation(
         sampling=Sampling(
-            frames=100, persons=2, normalisation="centre", confidence=False, test_clips=10
+            frames=100, persons=2, normalisation="body", confidence=False, test_clips=10
         ),
         coordinates=3,
         units="metres",
-        note="PYSKL also turns 3-D bodies upright (align_spine); give it a store of turned bodies, "
-        "or expect less accuracy",
+        note="bodies are turned upright; of a network that was trained with align_spine=False, as "
+        "DG-STGCN, set normalisation=spine",
     ),
     "st-gcn-2d": Preparation(
         sampling=Sampling(frames=300, persons=2, frame_choice="zeros", normalisation="none"),
@@ -67,7 +67,7 @@ PREPARATIONS: Mapping[str, Preparation] = {
     ),
     "ctr-gcn": Preparation(
         sampling=Sampling(
-            frames=64, persons=2, frame_choice="resize", normalisation="centre", confidence=False
+            frames=64, persons=2, frame_choice="resize", normalisation="spine", confidence=False
         ),
         coordinates=3,
         units="metres",

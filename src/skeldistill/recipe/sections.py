@@ -165,10 +165,12 @@ class Sampling(Section):
         description="uniform: one frame from each of equal stretches (drawn in training, middle "
         "in testing); resize: linear in time; replay: from the start again; zeros: after the end",
     )
-    normalisation: Literal["clip", "image", "centre", "none"] = Field(
+    normalisation: Literal["clip", "image", "centre", "spine", "body", "none"] = Field(
         default="clip",
         description="clip: centred and scaled by the clip's joints, certain ones more; image: -1 "
-        "to 1 over the image; centre: metres around the layout's centre in the first frame; none",
+        "to 1 over the image; centre: metres around the layout's centre in the first frame; "
+        "spine: around the middle of the spine (CTR-GCN); body: and turned, the spine up and the "
+        "shoulders across, for other cameras than those of training (2s-AGCN, PYSKL); none",
     )
     confidence: bool = Field(
         default=True, description="2-D joints carry their score as third channel"
