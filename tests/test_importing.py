@@ -353,3 +353,10 @@ def test_real_pair(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     assert {one.line.split(" (")[0] for one in found} == {"116 clips"}
     # clips in which MediaPipe found nobody, and those in which it found little
     assert [one.line.split(" (")[0] for one in check(low)] == ["50 clips", "4 clips"]
+
+
+def test_an_export_says_what_it_writes(tmp_path: Path) -> None:
+    store = store_of(tmp_path / "a.store", clip("a"))
+    with pytest.raises(ValueError, match=r"b\.csv: a pickle is written, so end its name in \.pkl"):
+        export_pyskl(store, tmp_path / "b.csv")
+    assert not (tmp_path / "b.csv").exists()

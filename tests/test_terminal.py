@@ -33,3 +33,8 @@ def test_a_store_with_brackets_in_its_names(skeldistill, tmp_path, monkeypatch):
     code, out, _ = skeldistill("data", "info", store)
     assert code == 0
     assert all(name in out for name in (AWKWARD, "kick [right]", str(store)))
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 clips"), (1, "1 clip"), (2, "2 clips")])
+def test_one_is_said_as_one(count, said):
+    assert terminal.counted(count, "clip") == said

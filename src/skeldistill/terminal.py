@@ -15,3 +15,8 @@ def console(*, stderr: bool = False, narrowest: int = 0) -> Console:
     made = Console(stderr=stderr, markup=False, emoji=False)
     made.width = max(made.width, narrowest)
     return made
+
+
+def counted(count: int, word: str) -> str:
+    """How many there are, as one says it: 1 clip, 2 clips."""
+    return f"{count} {word if count == 1 else f'{word}s'}"

@@ -49,7 +49,7 @@ def import_(
 
     reader = readers.find(format, **parsed(options))
     made = import_source(reader, None if source == "-" else Path(source), store, labels=labels)
-    typer.echo(f"{store}: {len(made)} clips, layout {made.layout.name}")
+    typer.echo(f"{store}: {terminal.counted(len(made), 'clip')}, layout {made.layout.name}")
     if more := left_out(made):
         typer.echo(more)
 
@@ -146,7 +146,8 @@ def _told(name: str, findings: "Sequence[Finding]", clips: int) -> int:
     for finding in findings:
         typer.echo(f"{finding.level}: {finding.line}")
     errors = sum(finding.level == "error" for finding in findings)
-    typer.echo(f"{name}: {errors} errors, {len(findings) - errors} warnings in {clips} clips")
+    found = terminal.counted(errors, "error"), terminal.counted(len(findings) - errors, "warning")
+    typer.echo(f"{name}: {', '.join(found)} in {terminal.counted(clips, 'clip')}")
     return errors
 
 

@@ -87,11 +87,12 @@ def extract(
         again=retry_failed,
     )
     for one in made.stores.values():
-        typer.echo(f"{one.path}: {len(one)} clips, layout {one.layout.name}")
+        typer.echo(f"{one.path}: {terminal.counted(len(one), 'clip')}, layout {one.layout.name}")
         if more := left_out(one, "--persons"):
             typer.echo(more)
     if made.failures:
-        typer.echo(f"{made.failed} of {len(videos)} videos failed: {made.failures}", err=True)
+        of_all = f"{made.failed} of {terminal.counted(len(videos), 'video')}"
+        typer.echo(f"{of_all} failed: {made.failures}", err=True)
 
 
 def fetch_weights(

@@ -26,7 +26,7 @@ def convert(
     from skeldistill.data.store import Store
 
     made = convert_store(Store.open(store), layouts.find(layout), out)
-    typer.echo(f"{out}: {len(made)} clips, layout {made.layout.name}")
+    typer.echo(f"{out}: {terminal.counted(len(made), 'clip')}, layout {made.layout.name}")
 
 
 def export(
@@ -42,7 +42,7 @@ def export(
 
     opened = Store.open(store)
     export_pyskl(opened, out)
-    typer.echo(f"{out}: {len(opened)} clips")
+    typer.echo(f"{out}: {terminal.counted(len(opened), 'clip')}")
 
 
 def pairs(

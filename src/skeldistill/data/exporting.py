@@ -10,6 +10,8 @@ from skeldistill.clip import Clip
 from skeldistill.data.store import Store
 from skeldistill.files import whole
 
+ENDINGS = (".pkl", ".pickle")
+
 
 def export_pyskl(store: Store, path: Path) -> None:
     """Write a store as an annotation pickle of PYSKL and mmaction2.
@@ -21,8 +23,11 @@ def export_pyskl(store: Store, path: Path) -> None:
 
     Raises:
         OSError: the file cannot be written.
+        ValueError: its name is that of another kind of file.
     """
     path = Path(path)
+    if path.suffix not in ENDINGS:
+        raise ValueError(f"{path}: a pickle is written, so end its name in .pkl")
     data = {
         "split": {name: store.ids[store.in_split(name)].tolist() for name in store.split_names},
         "annotations": [_annotation(store.clip(index)) for index in range(len(store))],
