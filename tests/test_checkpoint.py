@@ -294,3 +294,14 @@ def test_saved_files_can_be_read_by_safetensors_alone(tmp_path):
     network = small()
     checkpoint.save(tmp_path / "network.safetensors", network, about=ABOUT)
     assert load_file(tmp_path / "network.safetensors").keys() == network.state_dict().keys()
+
+
+def test_as_many_actions_or_channels_of_another_kind_are_not_carried_over():
+    source, target = small(classes=3), small(classes=3)
+    assert checkpoint.carry_over(source, target) == ()
+    left = checkpoint.carry_over(source, target, other_actions=True)
+    assert left == ("classifier.weight", "classifier.bias")
+    left = checkpoint.carry_over(source, target, other_inputs=True)
+    entry = {"normalisation.weight", "normalisation.bias", "blocks.0.graph.convolution.weight"}
+    assert entry <= set(left)
+    assert not any("temporal" in name or "classifier" in name for name in left)

@@ -5,9 +5,11 @@ import torch
 from stores import small_experiment
 
 from skeldistill import networks, recipe
+from skeldistill.checkpoint import read_weights
 from skeldistill.distillation.ensemble import Ensemble
 from skeldistill.layouts import COCO17, PENN13
-from skeldistill.training.experiment import run
+from skeldistill.training.experiment import run, run_one
+from skeldistill.training.task import NETWORK
 
 
 def network(name="STGCN", layout=PENN13, classes=4, **options):
@@ -63,6 +65,7 @@ def methods(teacher):
     return {
         "one": high,
         "two": {**high, "training": {"label_smoothing": 0.1}},
+        "twin": high,
         "slow": {**high, "sampling": {"frames": 4}},
         "KL": {"losses": [{"name": "KL"}, {"name": "GraphMatching"}], "teacher": teacher},
     }
@@ -79,10 +82,27 @@ def test_a_recipe_names_several_teachers(tmp_path):
     assert student["curves"][0]["epochs"][0]["terms"]["KL"] > 0
 
 
+def test_methods_with_the_same_settings_are_told_apart_by_their_seed(tmp_path):
+    said = small_experiment(tmp_path, [])
+    said["methods"] = methods(["one", "other"]) | {
+        "other": {"view": "high", "network": "teacher", "seed": 1}
+    }
+    made = recipe.parse(said)
+    assert "seed" not in made.model_dump()["methods"]["one"]  # finished runs stay finished
+    assert made.model_dump()["methods"]["other"]["seed"] == 1
+    one, other, twin = (
+        read_weights(run_one(made, tmp_path / "run", name, 0, 0).folder / NETWORK)
+        for name in ("one", "other", "twin")
+    )
+    assert all(torch.equal(one[name], twin[name]) for name in one)
+    assert not torch.equal(one["classifier.weight"], other["classifier.weight"])
+
+
 @pytest.mark.parametrize(
     ("teacher", "said"),
     [
         (["one", "slow"], "methods.KL.teacher names methods that sample or complete differently"),
+        (["one", "twin"], "names 'one' and 'twin', which would be the same training"),
         (["one", "tow"], "methods.KL.teacher is 'tow'.*did you mean 'two'"),
         ([], "methods.KL.teacher names nobody"),
     ],

@@ -153,3 +153,35 @@ def test_a_split_that_is_not_there_is_named(views):
     high, low = views
     with pytest.raises(ValueError, match="trian"):
         training_clips(low, high, Fold(train="trian"), data())
+
+
+def test_recordings_that_nothing_tells_teach_nobody_while_some_are_held_out(tmp_path):
+    """Of a high clip with a name of its own nobody knows whether it is one of those held out."""
+    clips = [(f"video{i // 4}/clip{i}", 0, "train") for i in range(40)]
+    unnamed = [(f"unmatched/{i}", 0, "train") for i in range(9)]
+    low = small_store(tmp_path / "low.arrow", clips + named(3, "test"))
+    high = small_store(tmp_path / "high.arrow", [*clips[8:], *unnamed, *named(3, "test")], seed=1)
+    for group, left in ((r"^video\d+", 0), ("", 9)):  # without a pattern an id is a recording
+        held = data(validation=0.3, group=group)
+        learnt = ids(high, teacher_clips(high, low, FOLD, held).rows)
+        assert sum(name.startswith("unmatched") for name in learnt) == left
+    assert len(teacher_clips(high, low, FOLD, data(group=r"^video\d+"))) == 41
+
+
+def test_the_high_views_clips_are_looked_through_for_leaks_too(tmp_path):
+    low = small_store(tmp_path / "low.arrow", named(6, "train") + named(3, "test", 6))
+    other = small_store(tmp_path / "high.arrow", [*named(9, "train"), ("x", 0, "test")])
+    with pytest.raises(ValueError, match=r"3 clips .* of high\.arrow and in test split .* low"):
+        teacher_clips(other, low, FOLD, data())
+    with pytest.raises(ValueError, match=r"6 clips .* are in training split 'train'"):
+        teacher_clips(low, low, Fold(train="train", test="train"), data())
+    alone = small_store(tmp_path / "alone.arrow", [("x", 0, "train"), ("x ", 0, "test")])
+    assert len(teacher_clips(alone, low, FOLD, data())) == 1
+
+
+def test_held_out_clips_without_a_label_are_measured_on_by_nobody(tmp_path):
+    clips = [(n, -1 if i % 4 == 0 else k, s) for i, (n, k, s) in enumerate(named(60, "train"))]
+    store = small_store(tmp_path / "store.arrow", clips + named(3, "test", 60))
+    judged = evaluation_clips(store, store, FOLD, data(validation=0.25))
+    assert 8 <= len(judged) < 15  # of each class a quarter, and of those without one
+    assert (judged.labels >= 0).all()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from skeldistill.data.streams import stream
 from skeldistill.distillation.part_matrix import count_misclassified, occlude_part, part_weights
-from skeldistill.layouts import JHMDB15, MEDIAPIPE33, PARTS
+from skeldistill.layouts import JHMDB15, MEDIAPIPE33, PARTS, PENN13
 
 
 @pytest.mark.parametrize("layout", [JHMDB15, MEDIAPIPE33])
@@ -18,6 +19,23 @@ def test_occluding_a_part_loses_its_joints_and_no_others(layout, part):
         expected = torch.zeros(2, 1, 4, 3) if name in layout.parts[part] else joints[..., v, :]
         assert (found[..., v, :] == expected).all()
     assert (joints == before).all()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_bones_of_an_occluded_part_are_those_of_joints_that_are_lost(part, rng):
+    """As if the joints had been lost before the bones were made of them."""
+    joints = rng.normal(size=(2, 1, 4, 13, 2)).astype(np.float32)
+    seen = np.ones(joints.shape[:-1], bool)
+    scores = torch.ones(2, 1, 4, 13, 1)
+
+    def shown(seen):
+        return torch.cat([torch.from_numpy(stream("bone", joints, PENN13, seen)), scores], dim=-1)
+
+    lost = PENN13.part_members[PARTS.index(part)]
+    expected = shown(seen & ~lost)
+    expected[..., torch.from_numpy(lost), 2] = 0
+    found = occlude_part(shown(seen), PENN13, part, bones=True, coordinates=2)
+    torch.testing.assert_close(found, expected)
 
 
 def test_an_unknown_part_names_the_nearest():

@@ -20,7 +20,8 @@ from skeldistill.training import state, task, train
 from skeldistill.training.evaluate import Said
 from skeldistill.training.experiment import list_tasks, run
 from skeldistill.training.perform import _examples as examples_of
-from skeldistill.training.perform import perform, teacher_examples
+from skeldistill.training.perform import check, perform, teacher_examples
+from skeldistill.training.settle import settle
 from skeldistill.training.task import Task
 
 SMALL = {"name": "STGCN", "width": 0.125}
@@ -593,3 +594,48 @@ def test_the_fused_optimizer_learns_what_the_plain_one_does(
     ]
     for name, tensor in states[0].items():
         torch.testing.assert_close(tensor, states[1][name], rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_a_start_knows_what_its_channels_and_its_head_stood_for(experiment, tmp_path):
+    """Depth is no score, and as many actions are not the same ones."""
+    names = ("three", "other", "actions")
+    clips = named(24, "train") + named(8, "test", 24)
+    deep = small_store(tmp_path / "deep.arrow", clips, channels=3, classes=names)
+    experiment["methods"] = {"teacher": None}
+    experiment["data"] = {"high": {"store": str(deep.path)}}
+    first = only(experiment, "teacher", tmp_path / "first")
+    perform(first)
+    flat = small_store(tmp_path / "flat.arrow", clips)
+    experiment["data"] = {"high": {"store": str(flat.path)}}
+    experiment["methods"] = {"low": {"start_from": str(first.folder / task.NETWORK)}}
+    second = only(experiment, "low", tmp_path / "second")
+    perform(second)
+    fresh = second.measured()["not_carried_over"]
+    assert {"classifier.weight", "normalisation.weight"} <= set(fresh)
+    assert "blocks.0.graph.convolution.weight" in fresh
+    assert "blocks.3.temporal.weight" not in fresh
+
+
+@pytest.mark.parametrize(
+    "method", [{"augmentation": [{"name": "Jitter"}], "augment": "high"}, {"mix": 0.5}]
+)
+def test_who_learns_from_high_clips_is_asked_about_the_same_joints(experiment, tmp_path, method):
+    clips = named(24, "train") + named(8, "test", 24)
+    deep = small_store(tmp_path / "deep.arrow", clips, channels=3)
+    flat = small_store(tmp_path / "flat.arrow", clips)
+    experiment["data"] = {"high": {"store": str(deep.path)}, "low": {"store": str(flat.path)}}
+    experiment["methods"] = {"low": method}
+    one = only(experiment, "low", tmp_path / "run")
+    with pytest.raises(ValueError, match="needs both views on the same joints; high has penn13"):
+        check(one)
+
+
+@pytest.mark.parametrize("steps", [30, 218, 400])
+def test_scores_that_never_changed_pass_unmagnified(steps):
+    layer = torch.nn.BatchNorm1d(2)
+    shown = torch.ones(8, 2)
+    for _ in range(steps):
+        layer(shown + torch.tensor([0.0, 0.1]) * torch.randn(8, 2))
+    settle(layer.eval())
+    assert layer.running_var[0] == 1
+    assert layer.running_var[1] < 0.1

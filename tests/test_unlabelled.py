@@ -1,5 +1,7 @@
 """Clips whose action is not known: whom they teach, and how."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -18,14 +20,18 @@ from skeldistill.data.pairing import (
     training_clips,
 )
 from skeldistill.distillation.distill import Distiller
+from skeldistill.distillation.knowledge import share_knowledge
 from skeldistill.layouts import PENN13
 from skeldistill.losses import find as find_loss
 from skeldistill.losses.kl import divergence
+from skeldistill.losses.loss import LossContext
+from skeldistill.losses.part_features import part_features
 from skeldistill.networks.stgcn import ST2sGCN
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import Data, Fold, LossTerm, View
 from skeldistill.training.experiment import list_tasks, run
 from skeldistill.training.perform import _examples as examples_of
+from skeldistill.training.perform import make_network, teacher_examples
 from skeldistill.training.tally import Tally
 from skeldistill.training.task import _plain, open_views
 
@@ -275,3 +281,36 @@ def test_recipes_from_before_keep_their_finished_trainings(tmp_path):
     assert "labelled" not in _plain(task.recipe.data)
     assert "labelled" in _plain(other.recipe.data)
     assert task.fingerprint != other.fingerprint
+
+
+def test_a_bank_holds_the_match_of_every_clip_that_has_one(tmp_path):
+    parsed = unlabelled(tmp_path, {"teacher": None, "PLKD": None})
+    root = tmp_path / "run"
+    views = open_views(parsed.data, root / "views", quiet=True)
+    task = next(one for one in list_tasks(parsed, root) if one.method == "PLKD")
+    examples, _ = examples_of(task, parsed.methods["PLKD"], *views)
+    high = teacher_examples(task.sibling("teacher"), *views)
+    teacher = make_network(parsed, parsed.methods["teacher"], high.student, 3).eval()
+    about = LossContext(
+        student_layout=PENN13,
+        teacher_layout=PENN13,
+        student_channels=teacher.feature_channels,
+        teacher_channels=teacher.feature_channels,
+        classes=3,
+    )
+    loss = find_loss("PartContrastive")(about, bank=True)
+    share_knowledge([loss], teacher, high, examples.clips, folder=tmp_path)
+    unnamed = examples.clips.labels == UNLABELLED
+    assert unnamed.sum() == 12
+    own = loss.rows.bank_row[torch.arange(len(examples.clips))]
+    assert (own >= 0).all()
+    labels = loss.rows.bank_labels[own]
+    np.testing.assert_array_equal(labels[~unnamed], examples.clips.labels[~unnamed])
+    # an unlabelled clip stands there as what the teacher takes it for, with its own features
+    place = int(np.flatnonzero(unnamed)[0])
+    shown = next(iter(replace(examples, teacher=high.student).testing(len(examples))))
+    said = teacher(shown.teacher_joints)
+    assert labels[place] == said.logits[place].argmax()
+    torch.testing.assert_close(
+        loss.rows.bank[own[place]], part_features(said, PENN13)[place].detach()
+    )

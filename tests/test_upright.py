@@ -107,7 +107,8 @@ def test_what_is_never_seen_turns_nothing(rng):
     joints = rng.normal(size=(1, 5, 25, 3))
     scores = np.zeros(joints.shape[:3])
     scores[..., 3] = 1
-    np.testing.assert_allclose(seen(joints, scores)[0, :, 3], joints[0, :, 3], atol=1e-6)
+    moved = joints[0, :, 3] - joints[0, 0, 3]
+    np.testing.assert_allclose(seen(joints, scores)[0, :, 3], moved, atol=1e-6)
     assert not seen(joints, np.zeros(joints.shape[:3])).any()
 
 
@@ -150,3 +151,30 @@ def test_flat_joints_and_layouts_without_a_trunk_are_refused(rng):
     layout = layouts.Layout.from_dict(with_other_names(told))
     with pytest.raises(ValueError, match="has no left_hip, which normalisation by the trunk needs"):
         trunk(layout)
+
+
+@pytest.mark.parametrize("normalisation", ["centre", "spine", "body"])
+@pytest.mark.parametrize("lost", ["trunk", "all but a hand"])
+def test_a_clip_whose_trunk_is_never_seen_still_lies_around_the_origin(normalisation, lost, rng):
+    joints = rng.normal(size=(1, 6, 25, 3)) * 0.3 + np.array([0.2, 0.1, 3.7])
+    scores = np.ones(joints.shape[:3])
+    scores[:, :, [0, 1, 2, 3, 20] if lost == "trunk" else [*range(11), *range(12, 25)]] = 0
+    scores[:, :2] = 0
+    shown = seen(joints, scores, normalisation=normalisation)
+    assert np.abs(shown).max() < 2
+    first = shown[0, 2][scores[0, 2] > 0]
+    np.testing.assert_allclose(first.mean(axis=0), 0, atol=1e-5)
+
+
+def test_hips_and_shoulders_say_where_up_is_when_the_spine_is_lost(rng):
+    joints = rng.normal(size=(1, 4, 25, 3))
+    scores = np.ones(joints.shape[:3])
+    scores[:, :, [0, 1, 20]] = 0
+    shown = seen(joints, scores).astype(np.float64)
+    # the first turn brings the trunk up, the second leaves it so where shoulders are square to it
+    joints[0, 0, 8] = joints[0, 0, 4] + np.cross(
+        joints[0, 0, [4, 8]].sum(axis=0) - joints[0, 0, [12, 16]].sum(axis=0), [0.3, 1, 0.2]
+    )
+    shown = seen(joints, scores)[0, 0].astype(np.float64)
+    across = shown[8] - shown[4]
+    np.testing.assert_allclose(across / np.linalg.norm(across), [1, 0, 0], atol=1e-5)

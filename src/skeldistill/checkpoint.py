@@ -175,11 +175,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     raise ValueError(f"{path} holds no weights; looked at the top and under {', '.join(WRAPPERS)}")
 
 
-def carry_over(source: Network, target: Network) -> tuple[str, ...]:
+def carry_over(
+    source: Network, target: Network, *, other_actions: bool = False, other_inputs: bool = False
+) -> tuple[str, ...]:
     """Start a network from another one: copy every learned tensor of equal name and shape.
 
     The graph stays the target's own. What differs (a classifier for other classes, weights of
     joints on another layout) keeps the target's values.
+
+    Args:
+        source: what is copied from.
+        target: what is started.
+        other_actions: the classes are others, so that as many of them are no reason to keep them.
+        other_inputs: the channels are others, such as depth instead of scores, be they as many.
 
     Returns:
         The names of the target's learned tensors that were not copied.
@@ -189,8 +197,14 @@ def carry_over(source: Network, target: Network) -> tuple[str, ...]:
     """
     theirs, ours = target.inherited(source), target.state_dict()
     learned = _learned(target)
-    # another layout may have as many joints, in another order
-    apart = set() if source.layout.joints == target.layout.joints else _of_joints(target)
+    # what is of another kind may have the same shape
+    apart: set[str] = set()
+    if source.layout.joints != target.layout.joints:
+        apart |= _of_joints(target)
+    if other_actions:
+        apart |= _depending(target, target.layout, classes=target.classes + 1)
+    if other_inputs:
+        apart |= _depending(target, target.layout, channels=target.channels + 1)
     fitting = [
         name
         for name in learned
@@ -243,10 +257,16 @@ def _of_joints(network: Network) -> set[str]:
     """Names of the tensors with values for each joint: their shapes follow the layout's."""
     joints = network.layout.num_joints
     other = next(one for one in layouts.SHELF.values() if one.num_joints != joints)
+    return _depending(network, other)
+
+
+def _depending(network: Network, layout: Layout, **options: Any) -> set[str]:
+    """Names of the tensors whose shapes follow what is other here: the layout, or some options."""
     with torch.device("meta"):
-        like = build("network", type(network), network.options(), other).state_dict()
+        like = build("network", type(network), {**network.options(), **options}, layout)
+        shapes = {name: tensor.shape for name, tensor in like.state_dict().items()}
     return {
-        name for name, tensor in network.state_dict().items() if like[name].shape != tensor.shape
+        name for name, tensor in network.state_dict().items() if shapes.get(name) != tensor.shape
     }
 
 

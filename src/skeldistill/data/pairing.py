@@ -103,8 +103,11 @@ def paired_ids(
 def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
     """The training clips of the high view: but for what is held out, unpaired or unlabelled.
 
-    High clips that no low clip matches belong to them, as many as keep their label.
+    High clips that no low clip matches belong to them, as many as keep their label. While some
+    recordings are held out, high clips of which nothing tells the recording (their ids do not match
+    ``data.group``) are left out, too: they may be of those.
     """
+    _refuse_leaks(low, high, fold)
     rows = high.in_split(fold.train)
     if data.validation or data.paired < 1 or data.labelled < 1:
         usable = training_clips(low, high, fold, data).only_paired().only_labelled()
@@ -112,6 +115,8 @@ def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data)
         paired = np.isin(high.ids[rows], low.ids[usable.rows])
         alone = rows[~np.isin(high.ids[rows], low.ids)]
         alone = alone[_named_alone(high, alone, low, fold, data)]
+        if data.validation:
+            alone = alone[_of_known_recording(high, alone, data)]
         rows = np.sort(np.concatenate([rows[paired], alone]))
     return Clips(rows=rows, teacher_rows=rows, labels=high.labels[rows]).only_labelled()
 
@@ -119,13 +124,15 @@ def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data)
 def evaluation_clips(store: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
     """The clips of a view that methods are compared on: the test split, or the validation part.
 
-    The low view's training clips decide what is held out, whichever view is asked for.
+    The low view's training clips decide what is held out, whichever view is asked for. Held-out
+    clips without a label are looked at by nobody.
     """
     if data.validation:
         rows = store.in_split(fold.train)
         rows = rows[_held_out(store, rows, low, fold, data)]
         if not len(rows):
             raise ValueError(f"no clip of split {fold.train!r} is held out for validation")
+        rows = rows[store.labels[rows] != UNLABELLED]
     else:
         rows = store.in_split(fold.test)
     solitary = np.full(len(rows), SOLITARY, np.int64)
@@ -173,15 +180,20 @@ def _labels(store: Store, rows: np.ndarray) -> np.ndarray:
     return labels
 
 
-def _refuse_leaks(store: Store, high: Store, fold: recipe.Fold) -> None:
-    test = set(_ids(store, store.in_split(fold.test)))
-    for view in (store, high):
-        leaked = [clip_id for clip_id in _ids(view, view.in_split(fold.train)) if clip_id in test]
-        if leaked:
-            raise ValueError(
-                f"{len(leaked)} clips (such as {leaked[0]!r}) are in training split {fold.train!r} "
-                f"of {view.path.name} and in test split {fold.test!r} of {store.path.name}"
-            )
+def _refuse_leaks(low: Store, high: Store, fold: recipe.Fold) -> None:
+    for asked in (low, high):
+        if fold.test not in asked.split_names:
+            continue  # nobody is tested on this view, or it is told when somebody is
+        test = set(_ids(asked, asked.in_split(fold.test)))
+        for view in (low, high):
+            train = _ids(view, view.in_split(fold.train))
+            leaked = [clip_id for clip_id in train if clip_id in test]
+            if leaked:
+                raise ValueError(
+                    f"{len(leaked)} clips (such as {leaked[0]!r}) are in training split "
+                    f"{fold.train!r} of {view.path.name} and in test split {fold.test!r} of "
+                    f"{asked.path.name}"
+                )
 
 
 def _held_out(
@@ -222,6 +234,12 @@ def _named_alone(
     new = np.array([one not in known for one in recordings], bool)
     kept[new] = _named(high, rows[new], data)
     return kept
+
+
+def _of_known_recording(store: Store, rows: np.ndarray, data: recipe.Data) -> np.ndarray:
+    """Which ids tell their recording; without a pattern every clip is one of its own."""
+    pattern = re.compile(data.group)
+    return np.array([bool(pattern.search(clip_id)) for clip_id in _ids(store, rows)], bool)
 
 
 def _groups(store: Store, rows: np.ndarray, data: recipe.Data) -> list[str]:

@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float32, Float64, Int
 
 from skeldistill.data.joined import Joined
 from skeldistill.data.store import Store
-from skeldistill.data.upright import UP, spine, standing
+from skeldistill.data.upright import UP, place_of, standing
 from skeldistill.layouts import Layout
+from skeldistill.layouts.trunk import trunk
 from skeldistill.recipe import Sampling
 
 CACHED = 2**21
@@ -243,9 +244,9 @@ def _normalise(
         _subtract(joints, half)
         joints /= half[:, None, None, None]
     elif sampling.normalisation == "centre":
-        _subtract(joints, _first_centre(joints, scores, layout))
+        _subtract(joints, place_of(joints, scores, [layout.centre_index]))
     elif sampling.normalisation in ("spine", "body"):
-        _subtract(joints, spine(joints, scores, layout))
+        _subtract(joints, place_of(joints, scores, trunk(layout).origin))
         if sampling.normalisation == "body":
             _transform(joints, standing(joints, scores, layout))
     elif sampling.normalisation == "clip":
@@ -273,13 +274,6 @@ def _subtract(joints: np.ndarray, place: np.ndarray) -> None:
     # a whole frame in a row: numpy is slow where the last axis is 2 or 3 long
     frames = joints.reshape(n, -1, v * c)
     frames -= np.tile(place, v)[:, None]
-
-
-def _first_centre(joints: np.ndarray, scores: np.ndarray, layout: Layout) -> np.ndarray:
-    """Where the first person's centre joint is seen for the first time, ``(n, c)``."""
-    seen = scores[:, 0, :, layout.centre_index] > 0
-    first = seen.argmax(axis=1)
-    return joints[np.arange(len(joints)), 0, first, layout.centre_index]
 
 
 def _mirror(joints: np.ndarray, scores: np.ndarray, mirrored: np.ndarray, layout: Layout) -> None:

@@ -3,16 +3,17 @@
 As in 2s-AGCN and PYSKL: the middle of the first person's spine goes to the origin, the spine's line
 onto the z axis, and then that of the shoulders, from left to right, onto the x axis; all persons
 and frames move alike. Each of the three is taken in the first frame in which its joints are seen,
-which in both codebases is the clip's first frame.
+which in both codebases is the clip's first frame. What is never seen has a stand-in, so that a clip
+with an occluded trunk still looks like one of training.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Float64
 
 from skeldistill.layouts import Layout
-from skeldistill.layouts.trunk import trunk
+from skeldistill.layouts.trunk import Line, trunk
 
 ACROSS, UP = 0, 2
 """The axes of a body that stands upright."""
@@ -21,9 +22,22 @@ SHORT = 1e-6
 """Lines of no more metres have no direction."""
 
 
-def spine(joints: np.ndarray, scores: np.ndarray, layout: Layout) -> Float[np.ndarray, "n c"]:
-    """The middle of the first person's spine, of clips ``(n, m, t, v, c)``; 0 where never seen."""
-    return _first_seen(joints, scores, trunk(layout).origin).mean(axis=1)
+def place_of(
+    joints: np.ndarray, scores: np.ndarray, members: Sequence[int]
+) -> Float[np.ndarray, "n c"]:
+    """Where the first person's joints first are, their mean, in clips ``(n, m, t, v, c)``.
+
+    Where they are never seen together: the mean of all joints that are seen in the first frame in
+    which any is; 0 where the person is never seen.
+    """
+    found, at = _first_seen(joints, scores, members)
+    seen = scores[:, 0] > 0
+    clips = np.arange(len(joints))
+    frames = np.any(seen, axis=2).argmax(axis=1)
+    weights = seen[clips, frames][..., None]
+    others = (joints[clips, 0, frames] * weights).sum(axis=1, dtype=np.float64)
+    others /= np.maximum(weights.sum(axis=1), 1)
+    return np.where(found[:, None], at.mean(axis=1), others)
 
 
 def standing(joints: np.ndarray, scores: np.ndarray, layout: Layout) -> Float[np.ndarray, "n 3 3"]:
@@ -38,30 +52,31 @@ def standing(joints: np.ndarray, scores: np.ndarray, layout: Layout) -> Float[np
             f"{joints.shape[-1]} coordinates; use 'clip' or 'image'"
         )
     body = trunk(layout)
-    up = _turns(_line(joints, scores, body.bottom, body.top), UP)
-    across = np.zeros((len(joints), 3))
-    for left, right in reversed(body.across):
-        line = _line(joints, scores, (left,), (right,))
-        across = np.where(line.any(axis=1, keepdims=True), line, across)
+    up = _turns(_first_line(joints, scores, body.up), UP)
+    across = _first_line(joints, scores, body.across)
     return _turns(np.einsum("nij,nj->ni", up, across), ACROSS) @ up
+
+
+def _first_line(
+    joints: np.ndarray, scores: np.ndarray, lines: Sequence[Line]
+) -> Float[np.ndarray, "n 3"]:
+    """The first of some lines that is seen; 0 where none is."""
+    chosen = np.zeros((len(joints), 3))
+    for start, end in reversed(lines):
+        found, ends = _first_seen(joints, scores, (*start, *end))
+        line = ends[:, len(start) :].mean(axis=1) - ends[:, : len(start)].mean(axis=1)
+        chosen = np.where(found[:, None], line, chosen)
+    return chosen
 
 
 def _first_seen(
     joints: np.ndarray, scores: np.ndarray, members: Sequence[int]
-) -> Float[np.ndarray, "n members c"]:
-    """The first person's joints in the first frame in which all of them are seen, else 0."""
+) -> tuple[Bool[np.ndarray, " n"], Float64[np.ndarray, "n members c"]]:
+    """Whether the first person's joints are ever seen together, and where they first are."""
     places = list(members)
     seen = np.all(scores[:, 0][:, :, places] > 0, axis=2)
-    at = joints[np.arange(len(joints)), 0, seen.argmax(axis=1)][:, places]
-    return np.where(np.any(seen, axis=1)[:, None, None], at, 0).astype(np.float64)
-
-
-def _line(
-    joints: np.ndarray, scores: np.ndarray, start: Sequence[int], end: Sequence[int]
-) -> Float[np.ndarray, "n 3"]:
-    """From the middle of some joints to that of others; 0 where they are never seen together."""
-    ends = _first_seen(joints, scores, (*start, *end))
-    return ends[:, len(start) :].mean(axis=1) - ends[:, : len(start)].mean(axis=1)
+    at = joints[np.arange(len(joints)), 0, np.argmax(seen, axis=1)][:, places]
+    return np.any(seen, axis=1), at.astype(np.float64)
 
 
 def _turns(lines: Float[np.ndarray, "n 3"], axis: int) -> Float[np.ndarray, "n 3 3"]:

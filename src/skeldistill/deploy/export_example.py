@@ -107,11 +107,22 @@ CERTAIN = """\
     sure = sure * (sure >= how["least_score"])
 """
 
+PLACE = """\
+    def place(joints):  # where they are first seen together; if never, where anything is
+        whole, some = (sure[0][:, joints] > 0).all(axis=1), sure[0] > 0
+        t = (whole if whole.any() else some.any(axis=1)).argmax()
+        return x[0, t][joints if whole.any() else some[t]].mean(axis=0) if some.any() else 0
+
+"""
+
 LINE = """\
-    def line(start, end):  # in the first frame in which all of it is seen
-        seen = (sure[0][:, start + end] > 0).all(axis=1)
-        at = x[0, seen.argmax()] * seen.any()
-        return at[end].mean(axis=0) - (at[start].mean(axis=0) if start else 0)
+    def line(lines):  # the first of them that is seen, in the first frame in which it is
+        for start, end in lines:
+            whole = (sure[0][:, start + end] > 0).all(axis=1)
+            if whole.any():
+                at = x[0, whole.argmax()]
+                return at[end].mean(axis=0) - at[start].mean(axis=0)
+        return np.zeros(3)
 
 """
 
@@ -133,20 +144,17 @@ NORMALISATION = {
     half = np.asarray(clip["size"])[::-1] / 2
     x = (x - half) / half
 """,
-    "centre": """\
-    first = (sure[0, :, layout["centre_index"]] > 0).argmax()
-    x = x - x[0, first, layout["centre_index"]]
+    "centre": f"""\
+{PLACE}    x = x - place([layout["centre_index"]])
 """,
     "spine": f"""\
-{LINE}    x = x - line([], layout["trunk"]["origin"])
+{PLACE}    x = x - place(layout["trunk"]["origin"])
 """,
     "body": f"""\
-{LINE}{TURN}    body = layout["trunk"]
-    x = x - line([], body["origin"])
-    up = turn(line(body["bottom"], body["top"]), 2)
-    lines = [line([left], [right]) for left, right in body["across"]]
-    across = next((one for one in lines if one.any()), np.zeros(3))
-    x = x @ (turn(up @ across, 0) @ up).T
+{PLACE}{LINE}{TURN}    body = layout["trunk"]
+    x = x - place(body["origin"])
+    up = turn(line(body["up"]), 2)
+    x = x @ (turn(up @ line(body["across"]), 0) @ up).T
 """,
     "none": "",
 }

@@ -133,19 +133,22 @@ FRAMES = {
     "zeros": "The first {frames} frames are taken; after the clip's end all is 0.",
 }
 
+UNSEEN = "if it never is, the mean of all that is seen in the first frame in which anything is"
+
 NORMALISATION = {
     "clip": "One centre for all persons and frames, the mean of all joints weighted by score, is "
     "subtracted; then all is divided by the root of the weighted mean of the squared distances.",
     "image": "Coordinates become (x - width / 2) / (width / 2) and (y - height / 2) / "
     "(height / 2).",
-    "centre": "The first person's centre joint (layout.json: centre_index), where it is first "
-    "seen, is subtracted.",
-    "spine": "The middle of the first person's spine (layout.json: trunk.origin, their mean), in "
-    "the first frame in which it is seen, is subtracted.",
-    "body": "The middle of the first person's spine (layout.json: trunk.origin, their mean) is "
-    "subtracted; then all is turned, by the shortest turn, so that the line from trunk.bottom to "
-    "trunk.top is the z axis, and once more so that the first pair of trunk.across that is seen, "
-    "left to right, is the x axis. Each is taken in the first frame in which its joints are seen.",
+    "centre": f"The first person's centre joint (layout.json: centre_index), where it is first "
+    f"seen, is subtracted; {UNSEEN}.",
+    "spine": f"The middle of the first person's spine (layout.json: trunk.origin, their mean), in "
+    f"the first frame in which it is seen, is subtracted; {UNSEEN}.",
+    "body": f"The middle of the first person's spine (layout.json: trunk.origin, their mean), in "
+    f"the first frame in which it is seen, is subtracted; {UNSEEN}. Then all is turned, by the "
+    "shortest turn, so that the first line of trunk.up that is ever seen (from the mean of its "
+    "first joints to that of its second) is the z axis, and once more so that the first one of "
+    "trunk.across is the x axis; lines are taken in the first frame in which all of them is seen.",
     "none": "Coordinates stay as they are.",
 }
 

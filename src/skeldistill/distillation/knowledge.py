@@ -7,6 +7,7 @@ teacher's folder until the teacher or its clips change.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,9 @@ from skeldistill.networks.network import Network
 
 FILE = "knowledge.safetensors"
 
+AT_ONCE = 64
+"""Clips that the teacher is asked about at a time."""
+
 
 def share_knowledge(
     losses: Sequence[Loss], teacher: Network, high: Examples, clips: Clips, *, folder: Path
@@ -50,8 +54,14 @@ def share_knowledge(
     ]
     if not asking:
         return
-    known = ask(teacher, high, folder)
-    places = torch.from_numpy(_places(clips, high))
+    known, rows = ask(teacher, high, folder), high.clips.rows
+    if any(loss.bank for loss in asking):
+        others = _other_matches(clips, rows)
+        if len(others):
+            more = _seen(teacher, replace(high, clips=others))
+            known |= {name: torch.cat([known[name], said]) for name, said in more.items()}
+            rows = np.concatenate([rows, others.rows])
+    places = torch.from_numpy(_places(clips, rows))
     for loss in asking:
         if isinstance(loss, PartContrastive):
             if loss.part_matrix:
@@ -85,7 +95,7 @@ def ask(teacher: Network, high: Examples, folder: Path) -> dict[str, Tensor]:
 
 def fingerprint(teacher: Network, high: Examples) -> str:
     """Changes with the teacher's weights, its clips, and how it sees them."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(b"bones of lost joints are lost")  # answers of before are not kept
     for name, tensor in sorted(teacher.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -96,33 +106,53 @@ def fingerprint(teacher: Network, high: Examples) -> str:
 
 
 @torch.inference_mode()
-def _asked(teacher: Network, high: Examples, batch_size: int = 64) -> dict[str, Tensor]:
+def _asked(teacher: Network, high: Examples) -> dict[str, Tensor]:
+    known = _seen(teacher, high)
+    device = next(teacher.parameters()).device
+    occluded: list[list[Tensor]] = [[] for _ in PARTS]
+    for batch in high.testing(AT_ONCE):
+        joints = batch.joints.to(device)
+        for place, part in enumerate(PARTS):
+            hidden = occlude_part(
+                joints,
+                teacher.layout,
+                part,
+                bones=high.student.sampling.stream.startswith("bone"),
+                coordinates=high.student.store.channels,
+            )
+            occluded[place].append(teacher(hidden).logits.cpu())
+    logits = torch.stack([torch.cat(one) for one in occluded])
+    missed = count_misclassified(logits, known["labels"], teacher.classes)
+    return known | {"misclassified": missed.contiguous()}
+
+
+@torch.inference_mode()
+def _seen(teacher: Network, high: Examples) -> dict[str, Tensor]:
+    """Features of clips, whole and by part, and their classes: unlabelled ones as it names them."""
     teacher.eval()
     device = next(teacher.parameters()).device
-    parts, whole, labels = [], [], []
-    occluded: list[list[Tensor]] = [[] for _ in PARTS]
-    for batch in high.testing(batch_size):
-        batch = batch.to(device)
-        said = teacher(batch.joints)
+    known: dict[str, list[Tensor]] = {"whole": [], "labels": []}
+    if teacher.keeps_joints:
+        known["parts"] = []
+    for batch in high.testing(AT_ONCE):
+        said = teacher(batch.joints.to(device))
         if teacher.keeps_joints:
-            parts.append(part_features(said, teacher.layout).cpu())
-        whole.append(global_features(said).cpu())
-        labels.append(batch.labels.cpu())
-        for place, part in enumerate(PARTS):
-            hidden = occlude_part(batch.joints, teacher.layout, part)
-            occluded[place].append(teacher(hidden).logits.cpu())
-    every = torch.cat(labels)
-    logits = torch.stack([torch.cat(one) for one in occluded])
-    known = {
-        "misclassified": count_misclassified(logits, every, teacher.classes).contiguous(),
-        "whole": torch.cat(whole).contiguous(),
-        "labels": every,
-    }
-    return known | ({"parts": torch.cat(parts).contiguous()} if parts else {})
+            known["parts"].append(part_features(said, teacher.layout).cpu())
+        known["whole"].append(global_features(said).cpu())
+        known["labels"].append(said.named(batch.labels.to(device)).cpu())
+    return {name: torch.cat(said).contiguous() for name, said in known.items()}
 
 
-def _places(clips: Clips, high: Examples) -> Int64[np.ndarray, " b"]:
-    """Where each of the teacher's clips stands among the student's; beyond the end if nowhere."""
+def _other_matches(clips: Clips, rows: Int64[np.ndarray, " b"]) -> Clips:
+    """The student's clips that the teacher has not learnt from, by their high-quality matches.
+
+    Such as those whose action nobody has named.
+    """
+    theirs = clips.some((clips.teacher_rows != SOLITARY) & ~np.isin(clips.teacher_rows, rows))
+    return replace(theirs, rows=theirs.teacher_rows)
+
+
+def _places(clips: Clips, rows: Int64[np.ndarray, " b"]) -> Int64[np.ndarray, " b"]:
+    """Where each high-quality clip stands among the student's; beyond the end if nowhere."""
     place = {int(row): i for i, row in enumerate(clips.teacher_rows) if row != SOLITARY}
-    rows = high.clips.rows
     return np.array([place.get(int(row), len(clips) + i) for i, row in enumerate(rows)], np.int64)

@@ -13,9 +13,22 @@ from skeldistill.shelf import nearest
 
 
 def occlude_part(
-    joints: Float[Tensor, "n m t v c"], layout: Layout, part: str
+    joints: Float[Tensor, "n m t v c"],
+    layout: Layout,
+    part: str,
+    *,
+    bones: bool = False,
+    coordinates: int | None = None,
 ) -> Float[Tensor, "n m t v c"]:
     """The same clips with the joints of one part lost (set to 0); the input stays untouched.
+
+    Args:
+        joints: what a network is shown.
+        layout: of the joints.
+        part: one of `PARTS`.
+        bones: joints are seen from their parents, so that those that hang on a lost one are lost
+            to the network as well; only their scores are known.
+        coordinates: the first channels, which scores may follow; all of them by default.
 
     Raises:
         ValueError: no part of that name; names the nearest one.
@@ -23,7 +36,11 @@ def occlude_part(
     if part not in PARTS:
         raise ValueError(f"no part called {part!r}; {nearest(part, PARTS)}")
     members = torch.as_tensor(layout.part_members[PARTS.index(part)], device=joints.device)
-    return joints.masked_fill(members[:, None], 0)
+    hidden = joints.masked_fill(members[:, None], 0)
+    if bones:
+        hanging = members[torch.as_tensor(layout.parents, device=joints.device)]
+        hidden[..., :coordinates].masked_fill_(hanging[:, None], 0)
+    return hidden
 
 
 def count_misclassified(

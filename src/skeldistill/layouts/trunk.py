@@ -10,18 +10,21 @@ HIPS = ("left_hip", "right_hip")
 SHOULDERS = ("left_shoulder", "right_shoulder")
 
 
+Line = tuple[tuple[int, ...], tuple[int, ...]]
+"""From the middle of some joints to that of others."""
+
+
 @dataclass(frozen=True)
 class Trunk:
     """Places on the axis ``v``; where several are named, their mean is meant.
 
-    origin: the middle of the spine. bottom, top: the spine's line upwards. across: lines from the
-    left to the right of the body, the first of them that is seen counts.
+    origin: the middle of the spine. up, across: lines upwards, and from the left to the right of
+    the body; the first of them that is seen counts.
     """
 
     origin: tuple[int, ...]
-    bottom: tuple[int, ...]
-    top: tuple[int, ...]
-    across: tuple[tuple[int, int], ...]
+    up: tuple[Line, ...]
+    across: tuple[Line, ...]
 
 
 def trunk(layout: Layout) -> Trunk:
@@ -39,13 +42,12 @@ def trunk(layout: Layout) -> Trunk:
             f"layout {layout.name!r} has no {' and no '.join(lacking)}, which normalisation by the "
             "trunk needs; set sampling.normalisation to 'clip' or 'centre'"
         )
-    hips = layout.index(HIPS[0]), layout.index(HIPS[1])
-    shoulders = layout.index(SHOULDERS[0]), layout.index(SHOULDERS[1])
-    base = [layout.index(joint) for joint in BASES if joint in layout.joints]
-    middle = [layout.index(joint) for joint in MIDDLES if joint in layout.joints]
+    hips, shoulders = (tuple(map(layout.index, pair)) for pair in (HIPS, SHOULDERS))
+    base = tuple(layout.index(joint) for joint in BASES if joint in layout.joints)[:1]
+    middle = tuple(layout.index(joint) for joint in MIDDLES if joint in layout.joints)[:1]
+    between = (hips, shoulders)
     return Trunk(
-        origin=tuple(middle[:1]) or (*hips, *shoulders),
-        bottom=tuple(base[:1]) or hips,
-        top=tuple(middle[:1]) or shoulders,
-        across=(shoulders, hips),
+        origin=middle or (*hips, *shoulders),
+        up=((base, middle), between) if base and middle else (between,),
+        across=tuple(((left,), (right,)) for left, right in (shoulders, hips)),
     )

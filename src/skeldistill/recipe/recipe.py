@@ -73,6 +73,13 @@ class Recipe(Section):
         asked = self.methods[method]
         return [*asked.teachers, *(name for name in (asked.start_from,) if name in self.methods)]
 
+    @property
+    def main_teacher(self) -> str | None:
+        """The first method of the high view that teaches, or else the first of that view."""
+        teaching = [name for method in self.methods.values() for name in method.teachers]
+        seeing = [name for name in (*teaching, *self.methods) if self.methods[name].view == "high"]
+        return next(iter(seeing), None)
+
     def _check_teachers(self, name: str, method: Method) -> None:
         if method.losses and not method.teachers:
             raise ValueError(f"methods.{name}.teacher names nobody; name a method, or several")
@@ -86,6 +93,14 @@ class Recipe(Section):
                 raise ValueError(
                     f"methods.{name}.teacher is {teacher!r}, which never sees the high view that "
                     "it would teach from; name a method with view: high"
+                )
+        bodies = [self.methods[teacher] for teacher in method.teachers]
+        for place, body in enumerate(bodies):
+            if body in bodies[:place]:
+                same = method.teachers[bodies.index(body)], method.teachers[place]
+                raise ValueError(
+                    f"methods.{name}.teacher names {same[0]!r} and {same[1]!r}, which would be the "
+                    f"same training; set methods.{same[1]}.seed: 1"
                 )
         shown = [(self.sampling_of(t), self.methods[t].completion) for t in method.teachers]
         if any(one != shown[0] for one in shown):

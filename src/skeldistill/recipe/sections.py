@@ -275,8 +275,20 @@ class Method(Section):
         description="with start_from: all but the head, and what nothing was carried over to, "
         "is frozen",
     )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        description="chance of its own under every seed of the recipe: without it, methods with "
+        "the same settings (several teachers) are the same training",
+    )
     training: dict[str, Any] = Field(default_factory=dict, description="changes to `training`")
     sampling: dict[str, Any] = Field(default_factory=dict, description="changes to `sampling`")
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, plain: Callable[[Any], Any]) -> dict[str, Any]:
+        # as before there was a seed, so that what was finished stays so
+        said: dict[str, Any] = plain(self)
+        return said if self.seed else {k: v for k, v in said.items() if k != "seed"}
 
     @property
     def teachers(self) -> tuple[str, ...]:

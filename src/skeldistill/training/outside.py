@@ -105,7 +105,7 @@ def part_matrix_of(
     """The part matrix of an experiment's teacher: eq. (12), eq. (13), and the actions' names."""
     recipe = recipes.load(root / "recipe.yaml")
     seed = recipe.seeds[0] if seed is None else seed
-    name = next((n for n, method in recipe.methods.items() if method.view == "high"), None)
+    name = recipe.main_teacher
     if name is None:
         raise ValueError(f"{root} has no method on the high view, so no teacher")
     task = Task(recipe=recipe, root=root, method=name, fold=fold, seed=seed)

@@ -76,9 +76,9 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     examples, tested = _examples(task, method, *views)
     # A teacher's weights begin apart from its students', whose features would be alike otherwise.
     # On CPUs the lowest 32 bits of a seed are all that counts.
-    torch.manual_seed(task.seed if method.view == "low" else 2**31 + task.seed)
+    torch.manual_seed(task.chance if method.view == "low" else 2**31 + task.chance)
     student = make_network(recipe, method, examples.student, number_of_classes(*views))
-    fresh = _start_from(student, method, task) if method.start_from else ()
+    fresh = _start_from(student, method, task, examples.student.store) if method.start_from else ()
     teachers = [task.sibling(name) for name in method.teachers]
     members = [checkpoint.load(each.folder / NETWORK)[0] for each in teachers]
     teacher = _one(members) if members else None
@@ -96,13 +96,13 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     training = recipe.training_of(task.method)
     distiller = Distiller(student, _task_loss(training, student), teacher, terms)
     if student.closed_form_passes:
-        history = fit_closed_form(distiller, examples, training, seed=task.seed, watch=watch)
+        history = fit_closed_form(distiller, examples, training, seed=task.chance, watch=watch)
     else:
         history = fit(
             distiller,
             examples,
             training,
-            seed=task.seed,
+            seed=task.chance,
             folder=task.folder,
             reviser=_reviser(method, student),
             watch=watch,
@@ -188,6 +188,8 @@ def _examples(task: Task, method: Method, high: Store, low: Store) -> tuple[Exam
         clips=evaluation_clips(seen, low, fold, recipe.data),
         student=Side(store=seen, sampling=sampling),
     )
+    if _from_high(method):
+        _need_same_joints("augment: high", high, seen)
     taught = high if _from_high(method) else seen
     student = Side(
         store=taught,
@@ -235,15 +237,19 @@ def clips_to_learn(method: Method, high: Store, low: Store, fold: Fold, data: Da
 
 def _mixed(task: Task, method: Method, student: Side, high: Store) -> Side:
     """The high view as the student sees its own, completed too; both need the same joints."""
-    same = high.layout.same_as(student.layout) and high.channels == student.store.channels
-    if not same:
-        raise ValueError(
-            f"mix needs both views on the same joints; high has {high.layout.name} "
-            f"({high.channels}-D) and low {student.layout.name} ({student.store.channels}-D)"
-        )
+    _need_same_joints("mix", high, student.store)
     folder, seed = task.root / "views", task.recipe.data.seed
     seen = derived(high, (), method.completion, seed, folder, quiet=True)
     return replace(student, store=seen)
+
+
+def _need_same_joints(what: str, high: Store, seen: Store) -> None:
+    """Who learns from high clips and is asked about others must see the same in both."""
+    if not (high.layout.same_as(seen.layout) and high.channels == seen.channels):
+        raise ValueError(
+            f"{what} needs both views on the same joints; high has {high.layout.name} "
+            f"({high.channels}-D) and low {seen.layout.name} ({seen.channels}-D)"
+        )
 
 
 def teacher_examples(task: Task, high: Store, low: Store) -> Examples:
@@ -323,11 +329,17 @@ def _reviser(method: Method, student: Network) -> Reviser | None:
     return Reviser(pointwise_weights(student) if method.gradient_revision == "quick" else None)
 
 
-def _start_from(student: Network, method: Method, task: Task) -> tuple[str, ...]:
+def _start_from(student: Network, method: Method, task: Task, seen: Store) -> tuple[str, ...]:
     """Take over the weights that fit; the names of those that do not, and start anew."""
     assert task.start is not None
-    start, _ = checkpoint.load(task.start)
-    fresh = checkpoint.carry_over(start, student)
+    start, about = checkpoint.load(task.start)
+    actions = list(about.get("classes") or ())
+    fresh = checkpoint.carry_over(
+        start,
+        student,
+        other_actions=bool(actions and seen.classes and actions != list(seen.classes)),
+        other_inputs=about.get("coordinates", seen.channels) != seen.channels,
+    )
     if method.train_only_head:
         checkpoint.freeze_all_but_head(student, fresh)
     return fresh

@@ -23,10 +23,11 @@ from skeldistill.training.statistics import accuracy, compare
 from skeldistill.training.task import NETWORK, Task
 
 INTERVALS = (
-    "95 % intervals by bootstrap over seeds and clips; comparisons and the share of the gap on the "
-    "same clips for all methods. A clip that several folds test is one clip: all answers about it "
-    "are drawn together. With one seed, intervals of accuracies are Student's t over folds. p by a "
-    "sign-flip test by clip, which knows nothing of training's noise."
+    "95 % intervals over seeds and clips, by Student's t (Welch and Satterthwaite), of the share "
+    "of the gap by bootstrap; comparisons and the share of the gap on the same clips for all "
+    "methods. A clip that several folds test is one clip: all answers about it count as one. With "
+    "one seed, intervals of accuracies are Student's t over folds. p by a sign-flip test by clip, "
+    "which knows nothing of training's noise."
 )
 
 
@@ -37,7 +38,7 @@ def gather(
     high, low = open_views(recipe.data, root / "views", quiet=True)
     by_method = {name: [task for task in tasks if task.method == name] for name in recipe.methods}
     answers = {name: Answers.of_tasks(mine) for name, mine in by_method.items()}
-    teacher = next((n for n, m in recipe.methods.items() if m.view == "high"), None)
+    teacher = recipe.main_teacher
     plain = next(
         (n for n, m in recipe.methods.items() if _kind(recipe, n) == "plain" and _is_bare(m)), None
     )

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 NEVER_CHANGED = 1e-10
-"""A running variance below this is left by a channel that was the same in all of the training."""
+"""A running variance below this is left by a channel that was the same in a whole long training."""
 
 
 @torch.no_grad()
@@ -18,4 +18,12 @@ def settle(network: nn.Module) -> None:
     """
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_var is not None:
-            module.running_var[module.running_var < NEVER_CHANGED] = 1.0
+            least = max(NEVER_CHANGED, _left_of_the_beginning(module))
+            module.running_var[module.running_var < least] = 1.0
+
+
+def _left_of_the_beginning(module: nn.modules.batchnorm._BatchNorm) -> float:
+    """Just above what a running variance of 1 has become that only ever met 0."""
+    if module.momentum is None or module.num_batches_tracked is None:
+        return 0.0
+    return 1.001 * (1 - module.momentum) ** int(module.num_batches_tracked)

@@ -37,6 +37,11 @@ class Task:
         return [self.sibling(name) for name in self.recipe.needs(self.method)]
 
     @property
+    def chance(self) -> int:
+        """What all chance of the training comes from: the run's seed, and the method's own."""
+        return self.seed + 10_007 * self.recipe.methods[self.method].seed
+
+    @property
     def start(self) -> Path | None:
         """The checkpoint it starts from: of another method of the recipe, or any file."""
         name = self.recipe.methods[self.method].start_from
