@@ -1,7 +1,8 @@
-# `make demo` and `make test` are all a newcomer needs; both make .venv first.
+# `make demo` and `make test` are all a newcomer needs; both make .venv first, the latter with tools.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+TOOLS := .venv/.tools
 
 .PHONY: help demo test check slow bench docs clean
 
@@ -11,20 +12,20 @@ help: ## Show this help
 demo: $(READY) ## Run the main job on built-in synthetic data; ends with a report (minutes)
 	$(BIN)/skeldistill run recipes/demo.yaml --out runs/demo --jobs 2
 
-test: $(READY) ## Everything CI runs: checks and tests
+test: $(TOOLS) ## Everything CI runs: checks and tests
 	scripts/check
 	scripts/test
 
-check: $(READY) ## Formatting, lint, types, imports
+check: $(TOOLS) ## Formatting, lint, types, imports
 	scripts/check
 
-slow: $(READY) ## The tests that take minutes
+slow: $(TOOLS) ## The tests that take minutes
 	scripts/test -m slow
 
-bench: $(READY) ## Benchmarks: ratios against a named baseline in the same run (minutes)
+bench: $(TOOLS) ## Benchmarks: ratios against a named baseline in the same run (minutes)
 	$(BIN)/python benchmarks/run.py --out runs/bench.json
 
-docs: $(READY) ## Build the documentation site into docs/_build
+docs: $(TOOLS) ## Build the documentation site into docs/_build
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/sphinx-build -q -W docs docs/_build
 
@@ -35,5 +36,9 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $(READY)
+
+$(TOOLS): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(TOOLS)
