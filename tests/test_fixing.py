@@ -13,13 +13,16 @@ from skeldistill import readers
 from skeldistill.clip import UNLABELLED, Clip
 from skeldistill.data import fixing
 from skeldistill.data.checking import check
+from skeldistill.data.comparing import compare
 from skeldistill.data.convert import convert_store
 from skeldistill.data.fixing import fix
 from skeldistill.data.importing import import_source
 from skeldistill.data.labelling import Labels
 from skeldistill.data.rewriting import rewrite
 from skeldistill.data.store import Store, checksum
+from skeldistill.data.store_writer import StoreWriter
 from skeldistill.layouts import COCO17, NTU25, PENN13
+from skeldistill.readers.reader import Source
 
 
 def spoilt(store: Store, path: Path, **columns: Any) -> Store:
@@ -124,6 +127,36 @@ def test_a_view_that_is_its_own_pair_is_told(tmp_path: Path) -> None:
     assert any("hold the same joints in 100% of the clips" in line for line in said(low, copy))
     other = small_store(tmp_path / "other.arrow", named(6, "train"), seed=1)
     assert not any("hold the same joints" in line for line in said(low, other))
+
+
+def test_people_in_another_order_are_told(tmp_path: Path, rng: np.random.Generator) -> None:
+    """The other view is another estimator's: in metres, noisy, some joints lost."""
+    apart = np.array([[100, 0], [300, 0]])[:, None, None]
+    high = [rng.normal(0, 30, (2, 9, 13, 2)) + apart for _ in range(6)]
+    source = Source(layout=PENN13, channels=2, units="pixels")
+    for name, swapped in (("high", ()), ("low", (1, 4))):
+        with StoreWriter(tmp_path / f"{name}.arrow", source, provenance={}) as writer:
+            for i, joints in enumerate(high):
+                people = joints[::-1] if i in swapped else joints
+                if name == "low":
+                    people = people / 200 + rng.normal(0, 0.1, people.shape)
+                scores = np.ones(people.shape[:3], np.float32)
+                scores[:, :, :3] = name == "high"
+                clip = Clip(
+                    id=f"{i}",
+                    joints=people.astype(np.float32),
+                    scores=scores,
+                    layout=PENN13,
+                    label=0,
+                    splits=("train",),
+                )
+                writer.write(clip)
+    low, high_store = (Store.open(tmp_path / f"{name}.arrow") for name in ("low", "high"))
+    told = [one.line for one in compare(low, high_store) if "first two people" in one.line]
+    assert len(told) == 1
+    assert told[0].startswith("2 clips")
+    assert "another order than high.arrow" in told[0]
+    assert not any("two people" in one.line for one in compare(low, low))
 
 
 def test_subjects_of_both_halves_are_errors(tmp_path: Path) -> None:

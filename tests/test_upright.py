@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from skeldistill import layouts
+from skeldistill import degradations, layouts
 from skeldistill.data.joined import Joined
 from skeldistill.data.sampling import Choice, plain, sample
 from skeldistill.layouts.trunk import trunk
@@ -178,3 +178,21 @@ def test_hips_and_shoulders_say_where_up_is_when_the_spine_is_lost(rng):
     shown = seen(joints, scores)[0, 0].astype(np.float64)
     across = shown[8] - shown[4]
     np.testing.assert_allclose(across / np.linalg.norm(across), [1, 0, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize("normalisation", ["clip", "centre", "spine", "body"])
+@pytest.mark.parametrize("name", sorted(set(degradations.SHELF) - {"IdentitySwitch"}))
+def test_no_degradation_moves_a_body_away_from_where_networks_know_it(name, normalisation):
+    """Else a robustness curve would show the normalisation's fall and not the network's."""
+    rng = np.random.default_rng(0)
+    worse = degradations.at_severity(name, 5)
+    for _ in range(5):
+        joints = (0.3 * rng.normal(size=(1, 60, 25, 3)) + [0.2, 0.1, 3.7]).astype(np.float32)
+        scores = np.ones(joints.shape[:3], np.float32)
+        joints, scores = worse(joints, scores, layout=NTU25, rng=rng)
+        shown = seen(joints, scores, normalisation=normalisation)
+        there = (scores > 0).any(axis=(0, 2))
+        if there.any():
+            first = int(there.argmax())
+            around = shown[0, first][scores[0, first] > 0].mean(axis=0)
+            assert np.abs(around).max() < 1.5

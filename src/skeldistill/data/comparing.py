@@ -39,6 +39,7 @@ def compare(store: Store, pair: Store) -> Iterator[Finding]:
     yield from _splits(store, pair, here, there)
     yield from _copies(store, pair, here, there)
     yield from _sides(store, pair, here, there)
+    yield from _people(store, pair, here, there)
 
 
 def _splits(store: Store, pair: Store, here: np.ndarray, there: np.ndarray) -> Iterator[Finding]:
@@ -85,6 +86,34 @@ def _sides(store: Store, pair: Store, here: np.ndarray, there: np.ndarray) -> It
             f"shoulders agree in {np.mean(told):.0%} of the clips"
         )
         yield Finding("warning", line)
+
+
+def _people(store: Store, pair: Store, here: np.ndarray, there: np.ndarray) -> Iterator[Finding]:
+    """Whether both views list people in one order: networks and losses know them by their place."""
+    both = (store.num_persons[here] > 1) & (pair.num_persons[there] > 1)
+    swapped = [
+        int(i)
+        for i, j in zip(here[both], there[both], strict=True)
+        if _first_is_left(store, int(i)) * _first_is_left(pair, int(j)) < 0
+    ]
+    if swapped:
+        line = (
+            f"{findings.clips(store, np.array(swapped))} list the first two people in another "
+            f"order than {pair.path.name}; graph matching compares people by their order"
+        )
+        yield Finding("warning", line)
+
+
+def _first_is_left(store: Store, index: int) -> float:
+    """1 if the first person is to the left of the second in most frames, -1 if to the right.
+
+    Left is so in any units, and in space as in the image.
+    """
+    joints, scores = store.joints(index)[:2, ..., 0], store.scores(index)[:2]
+    count = (scores > 0).sum(axis=2)
+    places = np.where(scores > 0, joints, 0).sum(axis=2) / np.maximum(count, 1)
+    seen = (count > 0).all(axis=0)
+    return float(np.sign(np.sign(places[1] - places[0])[seen].sum()))
 
 
 def _side(store: Store, index: int) -> float:
