@@ -114,6 +114,16 @@ def test_a_camera_is_drawn_while_it_is_watched(camera, tmp_path, stopped):
     assert not list(tmp_path.glob(".*partial*"))
 
 
+@pytest.mark.parametrize("out", ["said.jsonl", "said"])
+def test_a_file_or_folder_holds_all_that_a_camera_tells(camera, tmp_path, out):
+    told, _ = camera(sides())
+    camera(sides(), out=tmp_path / out)
+    path = tmp_path / out / "0.jsonl" if out == "said" else tmp_path / out
+    kept = path.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in kept] == told
+    assert len(told) == 2
+
+
 def test_an_overlay_of_a_camera_may_go_into_a_folder(camera, tmp_path):
     camera(sides(), film=tmp_path / "films", seconds=1.0)
     assert [path.name for path in (tmp_path / "films").iterdir()] == ["0.mp4"]

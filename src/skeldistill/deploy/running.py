@@ -1,6 +1,7 @@
 """Running: all clips or videos that were named, from the first frame to the files that were asked.
 
-Files are written whole or not at all, and nothing is ever written onto a video that is read.
+Files are written whole or not at all, but for what a camera tells: it cannot be had again, so it
+is kept as it comes. Nothing is ever written onto a video that is read.
 """
 
 from collections.abc import Callable, Iterator
@@ -76,6 +77,10 @@ def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telli
         OSError, ValueError: one line; nothing is left half-written.
     """
     _check(sources, wanted)
+    if sources.live:
+        (origin,) = sources.each
+        assert isinstance(origin, Filmed)
+        return Ran(failures=0, actions=_follow(recogniser, origin, wanted, telling.say))
     failures = actions = 0
     with ExitStack() as stack:
         write = stack.enter_context(_output(wanted, telling.say))
@@ -116,11 +121,6 @@ def _one(
         telling.watch(origin.name, share)
 
     watch(0.0)
-    if origin.live:
-        assert isinstance(origin, Filmed)
-        film = None if wanted.film is None else _film(wanted.film, name)
-        _follow(recogniser, origin, wanted, film, lambda found: put(name, found))
-        return
     with closing(Kept()) as kept:
         with origin.frames(watch) as (seen, moments):
             if wanted.film is not None:
@@ -132,7 +132,7 @@ def _one(
             else:
                 found = _found(_watching(recogniser, wanted, seen), moments)
         if wanted.film is not None:
-            path = _film(wanted.film, name)
+            path = _file(wanted.film, name, "mp4")
             _spare(path, origin)
             overlay.film(path, origin.pictures(), kept, found, seen.layout, seen.size)
     put(name, found)
@@ -158,24 +158,32 @@ def _found(watching: Watching | FrameByFrame, moments: Iterator[Moment]) -> list
 
 
 def _follow(
-    recogniser: Recogniser,
-    origin: Filmed,
-    wanted: Wanted,
-    film: Path | None,
-    put: Callable[[list[Action]], None],
-) -> None:
+    recogniser: Recogniser, origin: Filmed, wanted: Wanted, say: Callable[[str], None]
+) -> int:
     """Watch a camera until it ends, or the time is over, or the user has seen enough (Ctrl-C).
 
     What is drawn is what the network says at the time; a camera cannot be seen twice.
+
+    Returns:
+        How many actions were found.
     """
+    name, actions = outputs.file_name(origin.name), 0
     with ExitStack() as stack:
         seen, frames = stack.enter_context(origin.pictured(lambda _: None))
         now = Now(recogniser, wanted.rules.hysteresis, seen)
         watching = _watching(recogniser, wanted, seen, batch=1, listen=now.hear)
         draw = None
-        if film is not None:
+        if wanted.film is not None:
             assert seen.size is not None  # every video has one
+            film = _file(wanted.film, name, "mp4")
             draw = stack.enter_context(overlay.filming(film, seen.layout, seen.size))
+        write = stack.enter_context(_growing(wanted, name, say))
+
+        def put(found: list[Action]) -> None:
+            nonlocal actions
+            actions += len(found)
+            write(name, found)
+
         try:
             for image, moment in frames:
                 if wanted.seconds is not None and moment.time >= wanted.seconds:
@@ -186,37 +194,53 @@ def _follow(
         except KeyboardInterrupt:
             pass
         put(watching.finish())
+    return actions
 
 
 @contextmanager
 def _output(wanted: Wanted, say: Callable[[str], None]) -> Iterator[Put]:
     """Takes what was found clip by clip, and brings it to where it belongs."""
-    if wanted.out is not None and _folder(wanted.out):
+    if wanted.out is None:
+        yield _together(wanted, say)
+    elif _folder(wanted.out):
         folder = wanted.out
 
         def put(name: str, found: list[Action]) -> None:
-            path = folder / f"{name}.{wanted.format}"
+            path = _file(folder, name, wanted.format)
             write_text(path, outputs.text(found, wanted.format))
 
         yield put
+    else:
+        with (
+            whole(wanted.out) as partial,
+            partial.open("w", encoding="utf-8", newline="") as file,
+        ):
+            yield _together(wanted, file.write)
+
+
+@contextmanager
+def _growing(wanted: Wanted, name: str, say: Callable[[str], None]) -> Iterator[Put]:
+    """The same for a camera, whose file holds at any time all that has been told."""
+    if wanted.out is None:
+        yield _together(wanted, say)
         return
+    path = _file(wanted.out, name, wanted.format)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="", buffering=1) as file:  # flushed by line
+        yield _together(wanted, file.write)
+
+
+def _together(wanted: Wanted, tell: Callable[[str], object]) -> Put:
+    """One text of everything."""
     writer = outputs.FORMATS[wanted.format]()
-    with ExitStack() as stack:
-        tell: Callable[[str], object] = say
-        if wanted.out is not None:
-            partial = stack.enter_context(whole(wanted.out))
-            file = stack.enter_context(partial.open("w", encoding="utf-8", newline=""))
+    if writer.head:
+        tell(writer.head)
 
-            tell = file.write
+    def put(name: str, found: list[Action]) -> None:
+        for action in outputs.ordered(found):
+            tell(writer.write(action))
 
-        if writer.head:
-            tell(writer.head)
-
-        def put_together(name: str, found: list[Action]) -> None:
-            for action in outputs.ordered(found):
-                tell(writer.write(action))
-
-        yield put_together
+    return put
 
 
 def _check(sources: Sources, wanted: Wanted) -> None:
@@ -258,9 +282,9 @@ def _folder(path: Path) -> bool:
     return path.is_dir() or not path.suffix
 
 
-def _film(film: Path, name: str) -> Path:
-    """The file of a clip's overlay."""
-    return film / f"{name}.mp4" if _folder(film) else film
+def _file(path: Path, name: str, ending: str) -> Path:
+    """The file of a clip's text or overlay."""
+    return path / f"{name}.{ending}" if _folder(path) else path
 
 
 def _unused(name: str, used: set[str]) -> str:
