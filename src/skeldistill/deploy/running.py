@@ -162,12 +162,14 @@ def _follow(
 ) -> int:
     """Watch a camera until it ends, or the time is over, or the user has seen enough (Ctrl-C).
 
-    What is drawn is what the network says at the time; a camera cannot be seen twice.
+    What is drawn is what the network says at the time; a camera cannot be seen twice. Where it
+    breaks, what was going on ends, and all outputs are finished before the error is raised.
 
     Returns:
         How many actions were found.
     """
     name, actions = outputs.file_name(origin.name), 0
+    broken: Exception | None = None
     with ExitStack() as stack:
         seen, frames = stack.enter_context(origin.pictured(lambda _: None))
         now = Now(recogniser, wanted.rules.hysteresis, seen)
@@ -185,15 +187,21 @@ def _follow(
             write(name, found)
 
         try:
-            for image, moment in frames:
-                if wanted.seconds is not None and moment.time >= wanted.seconds:
-                    break
-                put(watching.push(moment))
-                if draw is not None:
-                    draw(image, moment, now.shown(moment))
+            try:
+                for image, moment in frames:
+                    if wanted.seconds is not None and moment.time >= wanted.seconds:
+                        break
+                    put(watching.push(moment))
+                    if draw is not None:
+                        draw(image, moment, now.shown(moment))
+            finally:
+                put(watching.finish())
         except KeyboardInterrupt:
             pass
-        put(watching.finish())
+        except Exception as error:  # of the stream, of an estimator, of a full disk
+            broken = error
+    if broken is not None:
+        raise broken
     return actions
 
 
