@@ -1,6 +1,7 @@
 """Prediction: windows, people and actions by hand; then the command line from end to end."""
 
 import csv
+import errno
 import json
 import re
 
@@ -482,6 +483,35 @@ def test_a_damaged_video_does_not_stop_the_others(skeldistill, model, films, tmp
     assert len([line for line in err.splitlines() if "left out" in line]) == 2
     lines = (tmp_path / "s.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["source"] for line in lines} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--window", "4f", "--stride", "9f"), "9 frames must be no longer than the window"),
+        (("--window", "1", "--stride", "1.5"), "1.5 seconds must be no longer than the window"),
+        (("--live",), "leave --live away"),
+        (("--out", "films/a.mp4/said"), "films/a.mp4/said cannot be written, since .* no folder"),
+        (("--overlay", "films/a.mp4/seen"), "cannot be written, since .* no folder"),
+    ],
+)
+def test_mistakes_of_the_call_are_told_once_before_any_video(
+    skeldistill, model, films, words, said
+):
+    code, out, err = skeldistill("predict", model, "films", *REPLAY, *words)
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1, err
+    assert re.search(said, err), err
+
+
+def test_a_full_disk_is_no_fault_of_a_video(skeldistill, model, films, monkeypatch):
+    def full(path, text):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(running, "write_text", full)
+    code, _, err = skeldistill("predict", model, "films", *REPLAY, "--out", "said", *ALWAYS)
+    assert code == 1
+    assert err == "skeldistill: said/a.jsonl: No space left on device\n"
 
 
 def hostile(tmp_path):

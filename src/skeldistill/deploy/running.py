@@ -4,6 +4,7 @@ Files are written whole or not at all, but for what a camera tells: it cannot be
 is kept as it comes. Nothing is ever written onto a video that is read.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from skeldistill.deploy.overlay import Kept
 from skeldistill.deploy.predict import BATCH, Action, Rules, Seen, Watching, trimmed
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Stretch
-from skeldistill.deploy.sources import Filmed, Origin, Skeletons, Sources
+from skeldistill.deploy.sources import RATE, Filmed, Origin, Skeletons, Sources
 from skeldistill.deploy.watching_live import FrameByFrame, Now
 from skeldistill.files import whole, write_text
 
@@ -68,7 +69,8 @@ class Ran:
 def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telling) -> Ran:
     """Go through all sources, and write what was asked for.
 
-    A video that cannot be read is told and left out if there are others.
+    A video that cannot be read is told and left out if there are others. What is wrong in the call,
+    or with the disk, is not a video's fault.
 
     Returns:
         What came of it.
@@ -76,30 +78,34 @@ def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telli
     Raises:
         OSError, ValueError: one line; nothing is left half-written.
     """
-    _check(sources, wanted)
+    _check(recogniser, sources, wanted)
     if sources.live:
         (origin,) = sources.each
         assert isinstance(origin, Filmed)
         return Ran(failures=0, actions=_follow(recogniser, origin, wanted, telling.say))
     failures = actions = 0
     with ExitStack() as stack:
-        write = stack.enter_context(_output(wanted, telling.say))
-
-        def put(name: str, found: list[Action]) -> None:
-            nonlocal actions
-            actions += len(found)
-            write(name, found)
-
+        put = stack.enter_context(_output(wanted, telling.say))
         used: set[str] = set()
         for origin in sources.each:
             name = _unused(outputs.file_name(origin.name), used)
-            try:
-                _one(recogniser, origin, name, wanted, telling, put)
-            except (OSError, ValueError) as error:
-                if isinstance(origin, Skeletons) or not sources.several:
-                    raise
-                failures += 1
-                telling.failed(" ".join(str(error).split()))
+            telling.watch(origin.name, 0.0)
+            with closing(Kept()) as kept:
+                try:
+                    seen, found = _watched(recogniser, origin, wanted, telling, kept)
+                except (OSError, ValueError) as error:
+                    if isinstance(origin, Skeletons) or not sources.several:
+                        raise
+                    failures += 1
+                    telling.failed(" ".join(str(error).split()))
+                    continue
+                if wanted.film is not None:
+                    path = _file(wanted.film, name, "mp4")
+                    _spare(path, origin)
+                    overlay.film(path, origin.pictures(), kept, found, seen.layout, seen.size)
+            actions += len(found)
+            put(name, found)
+            telling.watch(origin.name, 1.0)
         if failures and failures == sources.about.num_clips:
             raise ValueError(f"none of the {failures} videos could be read")
     return Ran(failures=failures, actions=actions)
@@ -109,34 +115,18 @@ Put = Callable[[str, list[Action]], None]
 """Takes the name of a clip's file and what was found in it."""
 
 
-def _one(
-    recogniser: Recogniser,
-    origin: Origin,
-    name: str,
-    wanted: Wanted,
-    telling: Telling,
-    put: Put,
-) -> None:
-    def watch(share: float) -> None:
-        telling.watch(origin.name, share)
-
-    watch(0.0)
-    with closing(Kept()) as kept:
-        with origin.frames(watch) as (seen, moments):
-            if wanted.film is not None:
-                moments = kept.watched(moments)
-            if wanted.cut:
-                clip = origin.gathered(moments, seen, recogniser.sampling.persons)
-                converting = wanted.rules.converting
-                found = [trimmed(recogniser, clip, rate=seen.rate, converting=converting)]
-            else:
-                found = _found(_watching(recogniser, wanted, seen), moments)
+def _watched(
+    recogniser: Recogniser, origin: Origin, wanted: Wanted, telling: Telling, kept: Kept
+) -> tuple[Seen, list[Action]]:
+    """What is known of a clip or video, and what was found in it; its people are kept to draw."""
+    with origin.frames(lambda share: telling.watch(origin.name, share)) as (seen, moments):
         if wanted.film is not None:
-            path = _file(wanted.film, name, "mp4")
-            _spare(path, origin)
-            overlay.film(path, origin.pictures(), kept, found, seen.layout, seen.size)
-    put(name, found)
-    watch(1.0)
+            moments = kept.watched(moments)
+        if wanted.cut:
+            clip = origin.gathered(moments, seen, recogniser.sampling.persons)
+            converting = wanted.rules.converting
+            return seen, [trimmed(recogniser, clip, rate=seen.rate, converting=converting)]
+        return seen, _found(_watching(recogniser, wanted, seen), moments)
 
 
 def _watching(
@@ -251,8 +241,11 @@ def _together(wanted: Wanted, tell: Callable[[str], object]) -> Put:
     return put
 
 
-def _check(sources: Sources, wanted: Wanted) -> None:
+def _check(recogniser: Recogniser, sources: Sources, wanted: Wanted) -> None:
     """Refuse what would be found out after an hour."""
+    if wanted.live:
+        like = Seen(name="", layout=sources.about.layout, size=None, rate=RATE)
+        FrameByFrame(recogniser, wanted.rules, like)
     if sources.several and wanted.format == "srt" and not (wanted.out and _folder(wanted.out)):
         raise ValueError(
             "subtitles belong to one video, and these may be several; give --out a folder, or "
@@ -265,6 +258,14 @@ def _check(sources: Sources, wanted: Wanted) -> None:
         )
     if sources.live and wanted.cut:
         raise ValueError("a camera has no end; predict without --whole")
+    _check_places(sources, wanted)
+
+
+def _check_places(sources: Sources, wanted: Wanted) -> None:
+    """Refuse outputs that cannot be written, or that would lie on what is read."""
+    for path in (wanted.out, wanted.film):
+        if path is not None:
+            _check_writable(path)
     if sources.path is not None and wanted.out is not None:
         _refuse_same(wanted.out, sources.path)
     if sources.path is not None and sources.path.is_dir() and wanted.film is not None:
@@ -274,6 +275,16 @@ def _check(sources: Sources, wanted: Wanted) -> None:
                 f"overlays in {wanted.film} could be written over the videos in {sources.path}; "
                 "give --overlay another folder"
             )
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse what no file can be made of; nothing is made yet."""
+    folder = path if _folder(path) else path.parent
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{path} cannot be written, since {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path} cannot be written: {there} is not open to you")
 
 
 def _spare(path: Path, origin: Origin) -> None:
