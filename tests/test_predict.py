@@ -504,6 +504,27 @@ def test_mistakes_of_the_call_are_told_once_before_any_video(
     assert re.search(said, err), err
 
 
+@pytest.mark.parametrize("option", ["--overlay", "--out"])
+def test_no_output_lies_on_a_video_that_comes_later(skeldistill, model, films, tmp_path, option):
+    (films / "x").mkdir()
+    ending = "mp4" if option == "--overlay" else "csv"
+    later = films / f"x_a.{ending}"
+    (films / "a.mp4").rename(films / "x" / "a.mp4")
+    (films / "b.mp4").rename(later)
+    (tmp_path / "list.txt").write_text(f"films/x/a.mp4\nfilms/x_a.{ending}\n", encoding="utf-8")
+    before = later.read_bytes()
+    code, out, err = skeldistill(
+        "predict", model, "list.txt", "--estimator", "replay:store=people.arrow", "--format", "csv",
+        option, "films",
+    )  # fmt: skip
+    assert (code, out) == (1, "")
+    assert (
+        err == f"skeldistill: {later.relative_to(tmp_path)} is the source itself; give the "
+        "output another name\n"
+    )
+    assert later.read_bytes() == before
+
+
 def test_a_full_disk_is_no_fault_of_a_video(skeldistill, model, films, monkeypatch):
     def full(path, text):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))

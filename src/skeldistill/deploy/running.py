@@ -101,7 +101,6 @@ def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telli
                     continue
                 if wanted.film is not None:
                     path = _file(wanted.film, name, "mp4")
-                    _spare(path, origin)
                     overlay.film(path, origin.pictures(), kept, found, seen.layout, seen.size)
             actions += len(found)
             put(name, found)
@@ -266,8 +265,6 @@ def _check_places(sources: Sources, wanted: Wanted) -> None:
     for path in (wanted.out, wanted.film):
         if path is not None:
             _check_writable(path)
-    if sources.path is not None and wanted.out is not None:
-        _refuse_same(wanted.out, sources.path)
     if sources.path is not None and sources.path.is_dir() and wanted.film is not None:
         film, videos = wanted.film.resolve(), sources.path.resolve()
         if videos in (film, *film.parents):
@@ -275,6 +272,11 @@ def _check_places(sources: Sources, wanted: Wanted) -> None:
                 f"overlays in {wanted.film} could be written over the videos in {sources.path}; "
                 "give --overlay another folder"
             )
+    named = (sources.path, *sources.videos.values())
+    read = {_identity(one) for one in named if one is not None and one.exists()}
+    for path in _written(sources, wanted):
+        if path.is_file() and _identity(path) in read:
+            raise ValueError(f"{path} is the source itself; give the output another name")
 
 
 def _check_writable(path: Path) -> None:
@@ -287,14 +289,19 @@ def _check_writable(path: Path) -> None:
         raise PermissionError(f"{path} cannot be written: {there} is not open to you")
 
 
-def _spare(path: Path, origin: Origin) -> None:
-    if isinstance(origin, Filmed) and isinstance(origin.origin, Path):
-        _refuse_same(path, origin.origin)
+def _written(sources: Sources, wanted: Wanted) -> Iterator[Path]:
+    """The files of outputs, as far as their names are known before."""
+    used: set[str] = set()
+    names = [_unused(outputs.file_name(name), used) for name in sources.videos]
+    for path, ending in ((wanted.out, wanted.format), (wanted.film, "mp4")):
+        if path is not None:
+            yield from [_file(path, name, ending) for name in names] if _folder(path) else [path]
 
 
-def _refuse_same(path: Path, source: Path) -> None:
-    if path.is_file() and source.exists() and path.samefile(source):
-        raise ValueError(f"{path} is the source itself; give the output another name")
+def _identity(path: Path) -> tuple[int, int]:
+    """Tells files apart however they are called."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _folder(path: Path) -> bool:

@@ -158,13 +158,15 @@ class Sources:
     """All clips or videos that were named.
 
     path: their file or folder; None for a camera or a stream. about: what holds for all of them.
-    several: whether there may be more than one. each: one after the other.
+    several: whether there may be more than one. each: one after the other. videos: the files that
+    are watched, by name; none where there are skeletons or a camera.
     """
 
     path: Path | None
     about: Source
     several: bool
     each: Iterator[Origin] = field(repr=False)
+    videos: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def live(self) -> bool:
@@ -294,4 +296,5 @@ def _filmed(
             )
             for name, origin in origins.items()
         )
-        yield Sources(path=path, about=about, several=several, each=each)
+        videos = {name: one for name, one in origins.items() if isinstance(one, Path)}
+        yield Sources(path=path, about=about, several=several, each=each, videos=videos)
