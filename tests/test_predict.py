@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -201,9 +202,9 @@ def test_one_frame_and_no_frame():
 
 
 def test_a_trimmed_clip_is_one_action():
-    found = trimmed(sides(), acting([1.0] * 6), rate=RATE)
+    found = trimmed(sides(), acting([1.0] * 6), (np.arange(6) / RATE).tolist(), rate=RATE)
     assert (found.label, found.person, found.start, found.end) == ("right", None, 0.0, 0.6)
-    nobody = trimmed(sides(), acting([None] * 6), rate=RATE)
+    nobody = trimmed(sides(), acting([None] * 6), (np.arange(6) / RATE).tolist(), rate=RATE)
     assert (nobody.label, nobody.confidence) == (None, 0.0)
 
 
@@ -383,6 +384,17 @@ def test_whole_clips_of_a_store_are_named_as_evaluation_names_them(skeldistill, 
     raised = np.exp(said.logits)
     sure = raised.max(axis=1) / raised.sum(axis=1)
     np.testing.assert_allclose([float(row["confidence"]) for row in own], sure, atol=1e-4)
+
+
+def test_a_whole_clip_ends_when_its_last_frame_does(skeldistill, model, tmp_path):
+    times = [0.5, 0.6, 0.75, 0.8, 1.7]
+    told = {"rate": 10.0, "times": times}
+    clip = replace(acting([1.0] * 5), extra=told)
+    with StoreWriter(tmp_path / "a.arrow", Source(layout=PENN13, channels=2, units="pixels")) as w:
+        w.write(clip)
+    code, out, err = skeldistill("predict", model, "a.arrow", "--whole")
+    assert code == 0, err
+    assert (json.loads(out)["start"], json.loads(out)["end"]) == (0.5, 1.8)
 
 
 def test_skeleton_sources_in_all_outputs(skeldistill, model, tmp_path):

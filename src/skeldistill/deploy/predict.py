@@ -247,8 +247,15 @@ def actions(
     yield from watching.finish()
 
 
-def trimmed(recogniser: Recogniser, clip: Clip, *, rate: float, converting: bool = False) -> Action:
-    """The one action of a clip that has been cut to it.
+def trimmed(
+    recogniser: Recogniser,
+    clip: Clip,
+    times: Sequence[float],
+    *,
+    rate: float,
+    converting: bool = False,
+) -> Action:
+    """The one action of a clip that has been cut to it: from its first frame to after its last.
 
     Raises:
         ValueError: the joints are not those that the network was trained on.
@@ -262,8 +269,8 @@ def trimmed(recogniser: Recogniser, clip: Clip, *, rate: float, converting: bool
         person=None,
         label=label,
         confidence=confidence,
-        start=0.0,
-        end=clip.num_frames / rate,
+        start=times[0],
+        end=times[-1] + 1 / rate,
         first_frame=0,
         last_frame=clip.num_frames - 1,
     )

@@ -122,10 +122,18 @@ def _watched(
         if wanted.film is not None:
             moments = kept.watched(moments)
         if wanted.cut:
-            clip = origin.gathered(moments, seen, recogniser.sampling.persons)
+            times: list[float] = []
+            clip = origin.gathered(_timed(moments, times), seen, recogniser.sampling.persons)
             converting = wanted.rules.converting
-            return seen, [trimmed(recogniser, clip, rate=seen.rate, converting=converting)]
+            return seen, [trimmed(recogniser, clip, times, rate=seen.rate, converting=converting)]
         return seen, _found(_watching(recogniser, wanted, seen), moments)
+
+
+def _timed(moments: Iterator[Moment], times: list[float]) -> Iterator[Moment]:
+    """The same frames, their times noted as they pass by."""
+    for moment in moments:
+        times.append(moment.time)
+        yield moment
 
 
 def _watching(
