@@ -50,6 +50,44 @@ def test_times_are_those_of_the_file_and_begin_at_0(tmp_path):
     np.testing.assert_allclose(times, [0, 0.1, 0.4, 1.5], atol=1e-6)
 
 
+def told_at(opened, seconds):
+    """The times of an open video's frames, whose file says other ones."""
+
+    class Told:
+        def __init__(self, picture, time):
+            self._picture, self.time = picture, time
+
+        def __getattr__(self, name):
+            return getattr(self._picture, name)
+
+    opened._first = Told(opened._first, seconds[0])
+    opened._images = map(Told, opened._images, seconds[1:])
+    return [round(frame.time, 6) for frame in opened.frames()]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "times"),
+    [
+        ([1.4, 1.5, 1.4, 1.5, 1.6], [0, 0.1, 0.1, 0.1, 0.2]),  # slips move nothing that follows
+        ([1.4, 1.5, 2.4, 1.4, 1.6], [0, 0.1, 1.0, 1.1, 1.3]),
+        ([1.4, None, 2.4, 0.0, None], [0, 0.1, 1.0, 1.1, 1.2]),
+        ([9.0, 5.0, 5.1, 0.0, 0.1], [0, 0.1, 0.2, 0.3, 0.4]),
+    ],
+)
+def test_times_never_go_back(tmp_path, seconds, times):
+    with open_video(write_video(tmp_path / "a.mp4", painted(5))) as opened:
+        assert told_at(opened, seconds) == times
+
+
+def test_parts_that_were_joined_follow_each_other(tmp_path):
+    part = write_video(tmp_path / "a.ts", painted(20))
+    (tmp_path / "joined.ts").write_bytes(part.read_bytes() * 3)
+    times = [frame.time for frame in frames(tmp_path / "joined.ts")]
+    assert len(times) > 50
+    assert min(np.diff(times)) > 0
+    assert times[-1] == pytest.approx(len(times) / 10, abs=0.5)
+
+
 @pytest.mark.parametrize(("rate", "step"), [(10.0, 1 / 10), (0.0, 1 / 30)])
 def test_frames_without_times_follow_at_the_rate_or_the_usual_one(tmp_path, rate, step):
     def timeless(picture):

@@ -30,6 +30,10 @@ LIVE = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "http:
 RATE = 30.0
 """Frames per second where nothing says how many there are."""
 
+SLIP = 0.2
+"""Seconds by which a frame may say that it is earlier than the one before: a slip of who wrote it.
+From there on it is the first of another part, joined to this one, that counts from its own 0."""
+
 PATIENCE = 10.0
 """Seconds that a camera or stream may stay silent."""
 
@@ -39,7 +43,7 @@ class Frame:
     """One picture of a video.
 
     image: ``(h, w, 3)``, red, green and blue, turned upright. time: seconds since the first frame,
-    as the file tells it. number: how many frames were decoded before.
+    as the file tells it, never less than before. number: how many frames were decoded before.
     """
 
     image: UInt8[np.ndarray, "h w 3"]
@@ -92,8 +96,12 @@ class Video:
         began, time = picture.time or 0.0, 0.0
         step, number = 1 / (self.rate or RATE), 0
         while picture is not None:
-            # a frame that has no time comes one step after the one before
-            time = picture.time - began if picture.time is not None else time + step * (number > 0)
+            # a frame that has no time, or begins another part, comes one step after the one before
+            after = time + step * (number > 0)
+            told = after if picture.time is None else picture.time - began
+            if told < time - SLIP:
+                began, told = began + told - after, after
+            time = max(time, told)
             with _one_line(self.name):
                 image = self._upright(picture)
             yield Frame(image=image, time=float(time), number=number)
