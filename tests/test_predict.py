@@ -339,7 +339,10 @@ AT_30 = [0, 1 / 30, 2 / 30, 3 / 30]
 @pytest.mark.parametrize(
     ("told", "rate", "times"),
     [
-        ({"rate": 10.0, "times": TIMES}, 10, TIMES),
+        ({"rate": 10.0, "times": TIMES}, 5, TIMES),
+        ({"rate": 5.5, "times": TIMES}, 5.5, TIMES),
+        ({"rate": 10.0, "times": [0.0, 0.1, 0.2, 9.0]}, 10, [0.0, 0.1, 0.2, 9.0]),
+        ({"rate": 1000.0, "times": [0.0, 0.1, 0.2, 9.0]}, 10, [0.0, 0.1, 0.2, 9.0]),
         *[({"rate": rate, "times": TIMES}, 5, TIMES) for rate in (0, -10.0, NONE, None, True, 1e9)],
         ({"times": TIMES}, 5, TIMES),
         *[({"rate": rate}, 30, AT_30) for rate in (0, -10.0, NONE, None, "10", 1e-320)],
@@ -476,6 +479,10 @@ def test_a_video_with_everything_drawn(skeldistill, model, films, tmp_path):
     assert code == 0, err
     assert "written: drawn.mkv" in err
     assert " %)" in (tmp_path / "a.srt").read_text(encoding="utf-8")
+    import av
+
+    with av.open(str(tmp_path / "drawn.mkv")) as container:
+        assert container.streams.video[0].average_rate == 10
     with deploy.video.open_video(tmp_path / "drawn.mkv") as video:
         assert video.size == (48, 64)
         frames = list(video.frames())

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,6 +49,26 @@ def test_times_are_those_of_the_file_and_begin_at_0(tmp_path):
     path = write_video(tmp_path / "a.mp4", painted(4), times=[5, 6, 9, 20])
     times = [frame.time for frame in frames(path)]
     np.testing.assert_allclose(times, [0, 0.1, 0.4, 1.5], atol=1e-6)
+
+
+@pytest.mark.parametrize("claimed", [10, 30, 1000])
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_a_claimed_rate_is_believed_unless_frames_are_slower(tmp_path, claimed, codec):
+    av = pytest.importorskip("av")
+    if codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream(codec, rate=claimed)
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, picture in enumerate(painted(90)):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = 100 * number, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with open_video(tmp_path / "a.mkv") as opened:
+        assert opened.rate == pytest.approx(10, rel=0.01)
+        assert len(list(opened.frames())) == 90
 
 
 def told_at(opened, seconds):

@@ -101,7 +101,7 @@ def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telli
                     continue
                 if wanted.film is not None:
                     path = _file(wanted.film, name, "mp4")
-                    overlay.film(path, origin.pictures(), kept, found, seen.layout, seen.size)
+                    overlay.film(path, origin.pictures(), kept, found, seen)
             actions += len(found)
             put(name, found)
             telling.watch(origin.name, 1.0)
@@ -173,9 +173,8 @@ def _follow(
         watching = _watching(recogniser, wanted, seen, batch=1, listen=now.hear)
         draw = None
         if wanted.film is not None:
-            assert seen.size is not None  # every video has one
             film = _file(wanted.film, name, "mp4")
-            draw = stack.enter_context(overlay.filming(film, seen.layout, seen.size))
+            draw = stack.enter_context(overlay.filming(film, seen))
         write = stack.enter_context(_growing(wanted, name, say))
 
         def put(found: list[Action]) -> None:

@@ -51,14 +51,14 @@ class Skeletons:
     def of(cls, clip: Clip, rate: float | None) -> "Skeletons":
         """A clip with the times that are given for it, or told by its source, or usual.
 
-        A source may know its times but no rate, which then is their mean; a rate that is none (0,
-        negative, no number) counts as not told.
+        The times tell the rate where the source tells none (or 0, a negative one, no number), or
+        one that is far from theirs.
         """
         times = None if rate is not None else _times(clip)
         if rate is None:
             rate = _told_rate(clip.extra.get("rate"))
-        if rate is None and times is not None and len(times) > 1:
-            rate = _told_rate((len(times) - 1) / float(times[-1] - times[0]))
+        if times is not None:
+            rate = _told_rate(video.rate_of(times, rate or 0.0))
         rate = rate or RATE
         if times is None:
             times = np.arange(clip.num_frames) / rate
