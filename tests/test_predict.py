@@ -604,6 +604,13 @@ def hostile(tmp_path):
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--whole"), "no end"),
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--overlay", "o.mp4"), "cannot be decoded"),
         (("people.arrow", "--live", "--whole"), "--live goes frame by frame"),
+        (("people.arrow", "--live", "--stride", "3f"), "with no --stride"),
+        (("people.arrow", "--seconds", 3), "which people.arrow is not; leave it out"),
+        (("people.arrow", *REPLAY), "people.arrow has skeletons, .* leave out --estimator replay"),
+        (("some.json", "--reader", "openpose", *REPLAY), "some.json has skeletons"),
+        (("people.arrow", "--option", "layout=penn13"), "--option layout is of a reader, and peo"),
+        (("films", *REPLAY, "--option", "layout=penn13"), "and films needs none"),
+        (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--option", "a=1"), "and rtsp://127.* none"),
         (("people.arrow", "--whole", "--stride", 3), "leave out --window and --stride"),
     ],
 )

@@ -60,7 +60,10 @@ def predict(
     shortest: Annotated[
         float, typer.Option(help="Seconds; shorter actions are left out, gaps closed.")
     ] = 0.5,
-    smoothing: Annotated[int, typer.Option(help="Windows that are averaged; odd, 1 for none.")] = 3,
+    smoothing: Annotated[
+        int,
+        typer.Option(help="Windows (--live: frames) that are averaged; odd, 1 for none."),
+    ] = 3,
     estimator: Annotated[
         str | None,
         typer.Option(help="Finds people in videos: mediapipe:model=FILE, rtmpose:pose=FILE,..."),

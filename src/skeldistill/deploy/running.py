@@ -45,6 +45,8 @@ class Wanted:
     def __post_init__(self) -> None:
         if self.live and self.cut:
             raise ValueError("--live goes frame by frame, --whole looks at a clip once; take one")
+        if self.live and self.rules.stride is not None:
+            raise ValueError("--live goes frame by frame, with no --stride; leave one out")
         if self.film is not None and not _folder(self.film):
             overlay.check(self.film)
 
@@ -264,6 +266,8 @@ def _check(recogniser: Recogniser, sources: Sources, wanted: Wanted) -> None:
         )
     if sources.live and wanted.cut:
         raise ValueError("a camera has no end; predict without --whole")
+    if wanted.seconds is not None and not sources.live:
+        raise ValueError(f"--seconds leaves a camera, which {sources.path} is not; leave it out")
     _check_places(sources, wanted)
 
 

@@ -195,24 +195,43 @@ def opened(
 
     Raises:
         OSError: there is no such file.
-        ValueError: it is nothing that is known, or lacks an estimator.
+        ValueError: it is nothing that is known, or lacks an estimator; or something was given that
+            it has no use for.
     """
     path = Path(named)
     if rate is not None and _told_rate(rate) is None:
         raise ValueError(f"--rate {rate}: give frames per second, more than 0")
     if reader is None and not path.exists() and (_live(named)):
+        _no_options(video.without_password(named), options)
         with _filmed({video.without_password(named): named}, None, estimator, rate) as sources:
             yield sources
         return
     reader = reader or _reader_of(path)
     if reader is not None:
+        _no_estimator(path, estimator)
         yield _read(reader, path, options or {}, rate)
     elif path.suffix == ".arrow":
+        _no_estimator(path, estimator)
+        _no_options(named, options)
         yield _stored(path, rate)
     else:
+        _no_options(named, options)
         videos = {one.id: one.path for one in extract_sources.find(path)}
         with _filmed(videos, path, estimator, rate) as sources:
             yield sources
+
+
+def _no_options(named: str, options: Mapping[str, Any] | None) -> None:
+    if options:
+        raise ValueError(
+            f"--option {next(iter(options))} is of a reader, and {named} needs none; leave it out, "
+            "or name a --reader"
+        )
+
+
+def _no_estimator(path: Path, estimator: str | None) -> None:
+    if estimator is not None:
+        raise ValueError(f"{path} has skeletons, not pictures; leave out --estimator {estimator}")
 
 
 def _told_rate(told: Any) -> float | None:
