@@ -1,8 +1,10 @@
 """Prediction: windows, people and actions by hand; then the command line from end to end."""
 
 import csv
+import errno
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -200,9 +202,9 @@ def test_one_frame_and_no_frame():
 
 
 def test_a_trimmed_clip_is_one_action():
-    found = trimmed(sides(), acting([1.0] * 6), rate=RATE)
+    found = trimmed(sides(), acting([1.0] * 6), (np.arange(6) / RATE).tolist(), rate=RATE)
     assert (found.label, found.person, found.start, found.end) == ("right", None, 0.0, 0.6)
-    nobody = trimmed(sides(), acting([None] * 6), rate=RATE)
+    nobody = trimmed(sides(), acting([None] * 6), (np.arange(6) / RATE).tolist(), rate=RATE)
     assert (nobody.label, nobody.confidence) == (None, 0.0)
 
 
@@ -337,7 +339,10 @@ AT_30 = [0, 1 / 30, 2 / 30, 3 / 30]
 @pytest.mark.parametrize(
     ("told", "rate", "times"),
     [
-        ({"rate": 10.0, "times": TIMES}, 10, TIMES),
+        ({"rate": 10.0, "times": TIMES}, 5, TIMES),
+        ({"rate": 5.5, "times": TIMES}, 5.5, TIMES),
+        ({"rate": 10.0, "times": [0.0, 0.1, 0.2, 9.0]}, 10, [0.0, 0.1, 0.2, 9.0]),
+        ({"rate": 1000.0, "times": [0.0, 0.1, 0.2, 9.0]}, 10, [0.0, 0.1, 0.2, 9.0]),
         *[({"rate": rate, "times": TIMES}, 5, TIMES) for rate in (0, -10.0, NONE, None, True, 1e9)],
         ({"times": TIMES}, 5, TIMES),
         *[({"rate": rate}, 30, AT_30) for rate in (0, -10.0, NONE, None, "10", 1e-320)],
@@ -382,6 +387,17 @@ def test_whole_clips_of_a_store_are_named_as_evaluation_names_them(skeldistill, 
     raised = np.exp(said.logits)
     sure = raised.max(axis=1) / raised.sum(axis=1)
     np.testing.assert_allclose([float(row["confidence"]) for row in own], sure, atol=1e-4)
+
+
+def test_a_whole_clip_ends_when_its_last_frame_does(skeldistill, model, tmp_path):
+    times = [0.5, 0.6, 0.75, 0.8, 1.7]
+    told = {"rate": 10.0, "times": times}
+    clip = replace(acting([1.0] * 5), extra=told)
+    with StoreWriter(tmp_path / "a.arrow", Source(layout=PENN13, channels=2, units="pixels")) as w:
+        w.write(clip)
+    code, out, err = skeldistill("predict", model, "a.arrow", "--whole")
+    assert code == 0, err
+    assert (json.loads(out)["start"], json.loads(out)["end"]) == (0.5, 1.8)
 
 
 def test_skeleton_sources_in_all_outputs(skeldistill, model, tmp_path):
@@ -463,6 +479,10 @@ def test_a_video_with_everything_drawn(skeldistill, model, films, tmp_path):
     assert code == 0, err
     assert "written: drawn.mkv" in err
     assert " %)" in (tmp_path / "a.srt").read_text(encoding="utf-8")
+    import av
+
+    with av.open(str(tmp_path / "drawn.mkv")) as container:
+        assert container.streams.video[0].average_rate == 10
     with deploy.video.open_video(tmp_path / "drawn.mkv") as video:
         assert video.size == (48, 64)
         frames = list(video.frames())
@@ -482,6 +502,56 @@ def test_a_damaged_video_does_not_stop_the_others(skeldistill, model, films, tmp
     assert len([line for line in err.splitlines() if "left out" in line]) == 2
     lines = (tmp_path / "s.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["source"] for line in lines} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--window", "4f", "--stride", "9f"), "9 frames must be no longer than the window"),
+        (("--window", "1", "--stride", "1.5"), "1.5 seconds must be no longer than the window"),
+        (("--live",), "leave --live away"),
+        (("--out", "films/a.mp4/said"), "films/a.mp4/said cannot be written, since .* no folder"),
+        (("--overlay", "films/a.mp4/seen"), "cannot be written, since .* no folder"),
+    ],
+)
+def test_mistakes_of_the_call_are_told_once_before_any_video(
+    skeldistill, model, films, words, said
+):
+    code, out, err = skeldistill("predict", model, "films", *REPLAY, *words)
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1, err
+    assert re.search(said, err), err
+
+
+@pytest.mark.parametrize("option", ["--overlay", "--out"])
+def test_no_output_lies_on_a_video_that_comes_later(skeldistill, model, films, tmp_path, option):
+    (films / "x").mkdir()
+    ending = "mp4" if option == "--overlay" else "csv"
+    later = films / f"x_a.{ending}"
+    (films / "a.mp4").rename(films / "x" / "a.mp4")
+    (films / "b.mp4").rename(later)
+    (tmp_path / "list.txt").write_text(f"films/x/a.mp4\nfilms/x_a.{ending}\n", encoding="utf-8")
+    before = later.read_bytes()
+    code, out, err = skeldistill(
+        "predict", model, "list.txt", "--estimator", "replay:store=people.arrow", "--format", "csv",
+        option, "films",
+    )  # fmt: skip
+    assert (code, out) == (1, "")
+    assert (
+        err == f"skeldistill: {later.relative_to(tmp_path)} is the source itself; give the "
+        "output another name\n"
+    )
+    assert later.read_bytes() == before
+
+
+def test_a_full_disk_is_no_fault_of_a_video(skeldistill, model, films, monkeypatch):
+    def full(path, text):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(running, "write_text", full)
+    code, _, err = skeldistill("predict", model, "films", *REPLAY, "--out", "said", *ALWAYS)
+    assert code == 1
+    assert err == "skeldistill: said/a.jsonl: No space left on device\n"
 
 
 def hostile(tmp_path):
@@ -534,6 +604,13 @@ def hostile(tmp_path):
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--whole"), "no end"),
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--overlay", "o.mp4"), "cannot be decoded"),
         (("people.arrow", "--live", "--whole"), "--live goes frame by frame"),
+        (("people.arrow", "--live", "--stride", "3f"), "with no --stride"),
+        (("people.arrow", "--seconds", 3), "which people.arrow is not; leave it out"),
+        (("people.arrow", *REPLAY), "people.arrow has skeletons, .* leave out --estimator replay"),
+        (("some.json", "--reader", "openpose", *REPLAY), "some.json has skeletons"),
+        (("people.arrow", "--option", "layout=penn13"), "--option layout is of a reader, and peo"),
+        (("films", *REPLAY, "--option", "layout=penn13"), "and films needs none"),
+        (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--option", "a=1"), "and rtsp://127.* none"),
         (("people.arrow", "--whole", "--stride", 3), "leave out --window and --stride"),
     ],
 )

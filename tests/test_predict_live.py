@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from predicting import sides, small_checkpoint, write_video
 
 from skeldistill import checkpoint
+from skeldistill.cli.predict import ended_well
 from skeldistill.clip import Clip
 from skeldistill.data.store_writer import StoreWriter
 from skeldistill.deploy import running, sources, video
@@ -37,8 +39,8 @@ class Onlooker:
 
     layout = PENN13
 
-    def __init__(self, stop=None):
-        self._stop = stop
+    def __init__(self, stop=None, broken=None):
+        self._stop, self._broken = stop, broken
 
     def about(self):
         return {}
@@ -52,6 +54,8 @@ class Onlooker:
     def __call__(self, image, time):
         if self._stop is not None and time >= self._stop:
             raise KeyboardInterrupt
+        if self._broken is not None and time >= self._broken:
+            raise ValueError("rtsp://cam: cannot be decoded as a video (Connection timed out)")
         joints = np.zeros((1, 13, 2), np.float32)
         joints[0, :, 0] = -1 if time < 2 else 1
         joints[0, :, 1] = np.linspace(4, 40, 13)
@@ -75,8 +79,8 @@ def camera(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sources.video, "open_video", opened)
 
-    def run(recogniser, stop=None, rules=RULES, **wanted):
-        session = Onlooker(stop)
+    def run(recogniser, stop=None, broken=None, session=None, rules=RULES, **wanted):
+        session = session or Onlooker(stop, broken)
         origin = sources.Filmed(name="0", origin="0", session=session, estimator=session)
         about = Source(layout=PENN13, channels=2, units="pixels", num_clips=1)
         each = sources.Sources(path=None, about=about, several=False, each=iter([origin]))
@@ -112,6 +116,54 @@ def test_a_camera_is_drawn_while_it_is_watched(camera, tmp_path, stopped):
     ]
     assert min(changed[8:20]) > max(changed[:2]) > 0
     assert not list(tmp_path.glob(".*partial*"))
+
+
+@pytest.mark.parametrize("out", ["said.jsonl", "said"])
+def test_a_file_or_folder_holds_all_that_a_camera_tells(camera, tmp_path, out):
+    told, _ = camera(sides())
+    camera(sides(), out=tmp_path / out)
+    path = tmp_path / out / "0.jsonl" if out == "said" else tmp_path / out
+    kept = path.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in kept] == told
+    assert len(told) == 2
+
+
+def test_a_camera_that_breaks_leaves_all_that_it_told(camera, tmp_path):
+    out, film = tmp_path / "said.jsonl", tmp_path / "seen.mp4"
+    with pytest.raises(ValueError, match="Connection timed out"):
+        camera(sides(), broken=2.5, out=out, film=film)
+    kept = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert [one["label"] for one in kept] == ["left", "right"]
+    assert kept[-1]["last_frame"] == 24
+    assert len(list(video.frames(film))) == 25
+    assert not list(tmp_path.glob(".*partial*"))
+
+
+def test_what_a_camera_told_is_there_while_it_is_watched(camera, tmp_path):
+    out, held = tmp_path / "said.csv", []
+
+    class Slow(Onlooker):
+        def __call__(self, image, time):
+            held.append(out.read_text(encoding="utf-8").count("\n"))
+            return super().__call__(image, time)
+
+    camera(sides(), out=out, format="csv", session=Slow())
+    assert (held[0], held[-1]) == (1, 2)  # the head; and the first action, while the second goes on
+    assert out.read_text(encoding="utf-8").count("\n") == 3
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_stopped_service_leaves_its_camera_as_a_user_does(live):
+    before, stop = signal.getsignal(signal.SIGTERM), None
+    try:
+        with ended_well(live=live):
+            stop = signal.getsignal(signal.SIGTERM)
+            if live:
+                signal.raise_signal(signal.SIGTERM)
+    except KeyboardInterrupt:
+        assert live
+    assert stop is (signal.default_int_handler if live else before)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_an_overlay_of_a_camera_may_go_into_a_folder(camera, tmp_path):

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,6 +49,64 @@ def test_times_are_those_of_the_file_and_begin_at_0(tmp_path):
     path = write_video(tmp_path / "a.mp4", painted(4), times=[5, 6, 9, 20])
     times = [frame.time for frame in frames(path)]
     np.testing.assert_allclose(times, [0, 0.1, 0.4, 1.5], atol=1e-6)
+
+
+@pytest.mark.parametrize("claimed", [10, 30, 1000])
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_a_claimed_rate_is_believed_unless_frames_are_slower(tmp_path, claimed, codec):
+    av = pytest.importorskip("av")
+    if codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream(codec, rate=claimed)
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, picture in enumerate(painted(90)):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = 100 * number, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with open_video(tmp_path / "a.mkv") as opened:
+        assert opened.rate == pytest.approx(10, rel=0.01)
+        assert len(list(opened.frames())) == 90
+
+
+def told_at(opened, seconds):
+    """The times of an open video's frames, whose file says other ones."""
+
+    class Told:
+        def __init__(self, picture, time):
+            self._picture, self.time = picture, time
+
+        def __getattr__(self, name):
+            return getattr(self._picture, name)
+
+    opened._first = Told(opened._first, seconds[0])
+    opened._images = map(Told, opened._images, seconds[1:])
+    return [round(frame.time, 6) for frame in opened.frames()]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "times"),
+    [
+        ([1.4, 1.5, 1.4, 1.5, 1.6], [0, 0.1, 0.1, 0.1, 0.2]),  # slips move nothing that follows
+        ([1.4, 1.5, 2.4, 1.4, 1.6], [0, 0.1, 1.0, 1.1, 1.3]),
+        ([1.4, None, 2.4, 0.0, None], [0, 0.1, 1.0, 1.1, 1.2]),
+        ([9.0, 5.0, 5.1, 0.0, 0.1], [0, 0.1, 0.2, 0.3, 0.4]),
+    ],
+)
+def test_times_never_go_back(tmp_path, seconds, times):
+    with open_video(write_video(tmp_path / "a.mp4", painted(5))) as opened:
+        assert told_at(opened, seconds) == times
+
+
+def test_parts_that_were_joined_follow_each_other(tmp_path):
+    part = write_video(tmp_path / "a.ts", painted(20))
+    (tmp_path / "joined.ts").write_bytes(part.read_bytes() * 3)
+    times = [frame.time for frame in frames(tmp_path / "joined.ts")]
+    assert len(times) > 50
+    assert min(np.diff(times)) > 0
+    assert times[-1] == pytest.approx(len(times) / 10, abs=0.5)
 
 
 @pytest.mark.parametrize(("rate", "step"), [(10.0, 1 / 10), (0.0, 1 / 30)])

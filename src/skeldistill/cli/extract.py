@@ -55,7 +55,7 @@ def extract(
 
     Everybody found is kept beside the store, so the same command goes on after a kill, and
     another choice of people decodes nothing again. Videos that cannot be read are listed in
-    `failures.csv` there.
+    `failures.csv` there, and the exit status is 1.
 
     Example: `skeldistill extract videos/ pair/ --labels folders
     --estimator high=mediapipe:model=full.task,tiles=2
@@ -93,6 +93,7 @@ def extract(
     if made.failures:
         of_all = f"{made.failed} of {terminal.counted(len(videos), 'video')}"
         typer.echo(f"{of_all} failed: {made.failures}", err=True)
+        raise typer.Exit(1)
 
 
 def fetch_weights(

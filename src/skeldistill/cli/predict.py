@@ -1,5 +1,6 @@
 """The command that names the actions in videos, cameras and skeletons."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,10 @@ def predict(
     shortest: Annotated[
         float, typer.Option(help="Seconds; shorter actions are left out, gaps closed.")
     ] = 0.5,
-    smoothing: Annotated[int, typer.Option(help="Windows that are averaged; odd, 1 for none.")] = 3,
+    smoothing: Annotated[
+        int,
+        typer.Option(help="Windows (--live: frames) that are averaged; odd, 1 for none."),
+    ] = 3,
     estimator: Annotated[
         str | None,
         typer.Option(help="Finds people in videos: mediapipe:model=FILE, rtmpose:pose=FILE,..."),
@@ -137,7 +141,7 @@ def predict(
     ) as found:
         about = replace(found.about, units=units) if units else found.about
         recogniser.check(about, converting=convert)
-        with _told(about.num_clips) as telling:
+        with _told(about.num_clips) as telling, ended_well(live=found.live):
             ran = running.run(recogniser, found, wanted, telling)
     for path in (out, overlay):
         if path is not None:
@@ -150,6 +154,18 @@ def predict(
     if ran.failures:
         typer.echo(f"skeldistill: {ran.failures} videos could not be read", err=True)
         raise typer.Exit(1)
+
+
+@contextmanager
+def ended_well(*, live: bool) -> Iterator[None]:
+    """A camera is left at SIGTERM as at Ctrl-C: services are stopped by it, and it has no end."""
+    before = signal.getsignal(signal.SIGTERM)
+    if live:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

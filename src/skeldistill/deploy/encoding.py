@@ -15,17 +15,26 @@ CODECS = ("libx264", "mpeg4")
 
 
 @contextmanager
-def encoder(path: Path, size: tuple[int, int]) -> Iterator[Callable[[np.ndarray, float], None]]:
-    """Gives a function that adds a picture at a time in seconds."""
+def encoder(
+    path: Path, size: tuple[int, int], rate: float
+) -> Iterator[Callable[[np.ndarray, float], None]]:
+    """Gives a function that adds a picture at a time in seconds.
+
+    Args:
+        path: its ending chooses the container.
+        size: (height, width) of the pictures.
+        rate: frames per second, as some containers claim it.
+    """
     av = require("av", extra="video")
     codec = next((name for name in CODECS if name in av.codecs_available), None)
     if codec is None:
         raise ValueError(f"overlay {path}: FFmpeg has none of {', '.join(CODECS)}")
     height, width = (side + side % 2 for side in size)  # both codecs want even sides
     last = -1
+    claimed = Fraction(rate).limit_denominator(1000) or Fraction(1, 1000)
     try:
         with whole(path) as partial, av.open(str(partial), "w") as container:
-            stream = container.add_stream(codec, rate=Fraction(30))
+            stream = container.add_stream(codec, rate=claimed)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.codec_context.time_base = Fraction(1, 1000)
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from skeldistill.deploy.encoding import encoder
 from skeldistill.deploy.following import Moment, Pose
-from skeldistill.deploy.predict import Action
+from skeldistill.deploy.predict import Action, Seen
 from skeldistill.layouts import PARTS, Layout
 
 ENDINGS = (".mp4", ".mkv", ".mov", ".avi")
@@ -156,8 +156,7 @@ def film(
     pictures: Iterator[UInt8[np.ndarray, "h w 3"]] | None,
     kept: Kept,
     actions: Sequence[Action],
-    layout: Layout,
-    size: tuple[int, int] | None,
+    seen: Seen,
 ) -> None:
     """Write the video with everything drawn, whole or not at all.
 
@@ -166,50 +165,49 @@ def film(
         pictures: the frames; None draws on a dark canvas that all joints fit on.
         kept: the people of the same frames.
         actions: what was recognised in them.
-        layout: of the people's joints.
-        size: (height, width) of the pictures.
+        seen: where they come from.
 
     Raises:
         ValueError: the ending is not known, or it cannot be encoded.
     """
     check(path)
-    if pictures is None or size is None:
+    if pictures is None or seen.size is None:
         placing = Placing.fitting(kept.bounds())
         pictures = _blank(placing.size)
     else:
-        placing = Placing(size=size)
+        placing = Placing(size=seen.size)
     waiting = sorted(actions, key=lambda action: action.first_frame)
     going: list[Action] = []
-    with encoder(path, placing.size) as add:
+    with encoder(path, placing.size, seen.rate) as add:
         for image, moment in zip(pictures, kept.moments(), strict=False):
             while waiting and waiting[0].first_frame <= moment.number:
                 going.append(waiting.pop(0))
             going = [action for action in going if action.last_frame >= moment.number]
-            add(draw(image, moment, going, layout, placing), moment.time)
+            add(draw(image, moment, going, seen.layout, placing), moment.time)
 
 
 @contextmanager
-def filming(path: Path, layout: Layout, size: tuple[int, int]) -> Iterator[Filming]:
+def filming(path: Path, seen: Seen) -> Iterator[Filming]:
     """Gives a function that draws the next frame: for cameras, which cannot be seen twice.
 
     The video appears when the block ends well; until then it grows on the disk.
 
     Args:
         path: its ending chooses the container (see `ENDINGS`).
-        layout: of the people's joints.
-        size: (height, width) of the pictures.
+        seen: where the frames come from.
 
     Raises:
         ValueError: the ending is not known, or it cannot be encoded.
     """
     check(path)
-    placing = Placing(size=size)
-    with encoder(path, size) as add:
+    assert seen.size is not None  # every video has one
+    placing = Placing(size=seen.size)
+    with encoder(path, seen.size, seen.rate) as add:
 
         def draw_next(
             image: UInt8[np.ndarray, "h w 3"], moment: Moment, actions: Sequence[Action]
         ) -> None:
-            add(draw(image, moment, actions, layout, placing), moment.time)
+            add(draw(image, moment, actions, seen.layout, placing), moment.time)
 
         yield draw_next
 

@@ -68,12 +68,25 @@ class Rules:
     window: what the network is shown at once. stride: how far the next one is; None: a quarter of
     the window. hysteresis: when an action begins and ends. converting: joints of another layout
     are converted where that is well defined.
+
+    Raises:
+        ValueError: at any rate frames would be left out.
     """
 
     window: Span
     stride: Span | None = None
     hysteresis: Hysteresis = field(default_factory=Hysteresis)
     converting: bool = False
+
+    def __post_init__(self) -> None:
+        window, stride = self.window, self.stride
+        alike = stride is not None and stride.seconds == window.seconds
+        if alike and stride.length > window.length:
+            unit = "seconds" if window.seconds else "frames"
+            raise ValueError(
+                f"a stride of {stride.length:g} {unit} must be no longer than the window, which "
+                f"is {window.length:g}"
+            )
 
     def sliding(self, rate: float) -> Sliding:
         """The windows at so many frames per second."""
@@ -234,8 +247,15 @@ def actions(
     yield from watching.finish()
 
 
-def trimmed(recogniser: Recogniser, clip: Clip, *, rate: float, converting: bool = False) -> Action:
-    """The one action of a clip that has been cut to it.
+def trimmed(
+    recogniser: Recogniser,
+    clip: Clip,
+    times: Sequence[float],
+    *,
+    rate: float,
+    converting: bool = False,
+) -> Action:
+    """The one action of a clip that has been cut to it: from its first frame to after its last.
 
     Raises:
         ValueError: the joints are not those that the network was trained on.
@@ -249,8 +269,8 @@ def trimmed(recogniser: Recogniser, clip: Clip, *, rate: float, converting: bool
         person=None,
         label=label,
         confidence=confidence,
-        start=0.0,
-        end=clip.num_frames / rate,
+        start=times[0],
+        end=times[-1] + 1 / rate,
         first_frame=0,
         last_frame=clip.num_frames - 1,
     )

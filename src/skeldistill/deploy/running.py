@@ -1,8 +1,10 @@
 """Running: all clips or videos that were named, from the first frame to the files that were asked.
 
-Files are written whole or not at all, and nothing is ever written onto a video that is read.
+Files are written whole or not at all, but for what a camera tells: it cannot be had again, so it
+is kept as it comes. Nothing is ever written onto a video that is read.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from skeldistill.deploy.overlay import Kept
 from skeldistill.deploy.predict import BATCH, Action, Rules, Seen, Watching, trimmed
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Stretch
-from skeldistill.deploy.sources import Filmed, Origin, Skeletons, Sources
+from skeldistill.deploy.sources import RATE, Filmed, Origin, Skeletons, Sources
 from skeldistill.deploy.watching_live import FrameByFrame, Now
 from skeldistill.files import whole, write_text
 
@@ -43,6 +45,8 @@ class Wanted:
     def __post_init__(self) -> None:
         if self.live and self.cut:
             raise ValueError("--live goes frame by frame, --whole looks at a clip once; take one")
+        if self.live and self.rules.stride is not None:
+            raise ValueError("--live goes frame by frame, with no --stride; leave one out")
         if self.film is not None and not _folder(self.film):
             overlay.check(self.film)
 
@@ -67,7 +71,8 @@ class Ran:
 def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telling) -> Ran:
     """Go through all sources, and write what was asked for.
 
-    A video that cannot be read is told and left out if there are others.
+    A video that cannot be read is told and left out if there are others. What is wrong in the call,
+    or with the disk, is not a video's fault.
 
     Returns:
         What came of it.
@@ -75,26 +80,33 @@ def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telli
     Raises:
         OSError, ValueError: one line; nothing is left half-written.
     """
-    _check(sources, wanted)
+    _check(recogniser, sources, wanted)
+    if sources.live:
+        (origin,) = sources.each
+        assert isinstance(origin, Filmed)
+        return Ran(failures=0, actions=_follow(recogniser, origin, wanted, telling.say))
     failures = actions = 0
     with ExitStack() as stack:
-        write = stack.enter_context(_output(wanted, telling.say))
-
-        def put(name: str, found: list[Action]) -> None:
-            nonlocal actions
-            actions += len(found)
-            write(name, found)
-
+        put = stack.enter_context(_output(wanted, telling.say))
         used: set[str] = set()
         for origin in sources.each:
             name = _unused(outputs.file_name(origin.name), used)
-            try:
-                _one(recogniser, origin, name, wanted, telling, put)
-            except (OSError, ValueError) as error:
-                if isinstance(origin, Skeletons) or not sources.several:
-                    raise
-                failures += 1
-                telling.failed(" ".join(str(error).split()))
+            telling.watch(origin.name, 0.0)
+            with closing(Kept()) as kept:
+                try:
+                    seen, found = _watched(recogniser, origin, wanted, telling, kept)
+                except (OSError, ValueError) as error:
+                    if isinstance(origin, Skeletons) or not sources.several:
+                        raise
+                    failures += 1
+                    telling.failed(" ".join(str(error).split()))
+                    continue
+                if wanted.film is not None:
+                    path = _file(wanted.film, name, "mp4")
+                    overlay.film(path, origin.pictures(), kept, found, seen)
+            actions += len(found)
+            put(name, found)
+            telling.watch(origin.name, 1.0)
         if failures and failures == sources.about.num_clips:
             raise ValueError(f"none of the {failures} videos could be read")
     return Ran(failures=failures, actions=actions)
@@ -104,39 +116,26 @@ Put = Callable[[str, list[Action]], None]
 """Takes the name of a clip's file and what was found in it."""
 
 
-def _one(
-    recogniser: Recogniser,
-    origin: Origin,
-    name: str,
-    wanted: Wanted,
-    telling: Telling,
-    put: Put,
-) -> None:
-    def watch(share: float) -> None:
-        telling.watch(origin.name, share)
-
-    watch(0.0)
-    if origin.live:
-        assert isinstance(origin, Filmed)
-        film = None if wanted.film is None else _film(wanted.film, name)
-        _follow(recogniser, origin, wanted, film, lambda found: put(name, found))
-        return
-    with closing(Kept()) as kept:
-        with origin.frames(watch) as (seen, moments):
-            if wanted.film is not None:
-                moments = kept.watched(moments)
-            if wanted.cut:
-                clip = origin.gathered(moments, seen, recogniser.sampling.persons)
-                converting = wanted.rules.converting
-                found = [trimmed(recogniser, clip, rate=seen.rate, converting=converting)]
-            else:
-                found = _found(_watching(recogniser, wanted, seen), moments)
+def _watched(
+    recogniser: Recogniser, origin: Origin, wanted: Wanted, telling: Telling, kept: Kept
+) -> tuple[Seen, list[Action]]:
+    """What is known of a clip or video, and what was found in it; its people are kept to draw."""
+    with origin.frames(lambda share: telling.watch(origin.name, share)) as (seen, moments):
         if wanted.film is not None:
-            path = _film(wanted.film, name)
-            _spare(path, origin)
-            overlay.film(path, origin.pictures(), kept, found, seen.layout, seen.size)
-    put(name, found)
-    watch(1.0)
+            moments = kept.watched(moments)
+        if wanted.cut:
+            times: list[float] = []
+            clip = origin.gathered(_timed(moments, times), seen, recogniser.sampling.persons)
+            converting = wanted.rules.converting
+            return seen, [trimmed(recogniser, clip, times, rate=seen.rate, converting=converting)]
+        return seen, _found(_watching(recogniser, wanted, seen), moments)
+
+
+def _timed(moments: Iterator[Moment], times: list[float]) -> Iterator[Moment]:
+    """The same frames, their times noted as they pass by."""
+    for moment in moments:
+        times.append(moment.time)
+        yield moment
 
 
 def _watching(
@@ -158,69 +157,103 @@ def _found(watching: Watching | FrameByFrame, moments: Iterator[Moment]) -> list
 
 
 def _follow(
-    recogniser: Recogniser,
-    origin: Filmed,
-    wanted: Wanted,
-    film: Path | None,
-    put: Callable[[list[Action]], None],
-) -> None:
+    recogniser: Recogniser, origin: Filmed, wanted: Wanted, say: Callable[[str], None]
+) -> int:
     """Watch a camera until it ends, or the time is over, or the user has seen enough (Ctrl-C).
 
-    What is drawn is what the network says at the time; a camera cannot be seen twice.
+    What is drawn is what the network says at the time; a camera cannot be seen twice. Where it
+    breaks, what was going on ends, and all outputs are finished before the error is raised.
+
+    Returns:
+        How many actions were found.
     """
+    name, actions = outputs.file_name(origin.name), 0
+    broken: Exception | None = None
     with ExitStack() as stack:
         seen, frames = stack.enter_context(origin.pictured(lambda _: None))
         now = Now(recogniser, wanted.rules.hysteresis, seen)
         watching = _watching(recogniser, wanted, seen, batch=1, listen=now.hear)
         draw = None
-        if film is not None:
-            assert seen.size is not None  # every video has one
-            draw = stack.enter_context(overlay.filming(film, seen.layout, seen.size))
+        if wanted.film is not None:
+            film = _file(wanted.film, name, "mp4")
+            draw = stack.enter_context(overlay.filming(film, seen))
+        write = stack.enter_context(_growing(wanted, name, say))
+
+        def put(found: list[Action]) -> None:
+            nonlocal actions
+            actions += len(found)
+            write(name, found)
+
         try:
-            for image, moment in frames:
-                if wanted.seconds is not None and moment.time >= wanted.seconds:
-                    break
-                put(watching.push(moment))
-                if draw is not None:
-                    draw(image, moment, now.shown(moment))
+            try:
+                for image, moment in frames:
+                    if wanted.seconds is not None and moment.time >= wanted.seconds:
+                        break
+                    put(watching.push(moment))
+                    if draw is not None:
+                        draw(image, moment, now.shown(moment))
+            finally:
+                put(watching.finish())
         except KeyboardInterrupt:
             pass
-        put(watching.finish())
+        except Exception as error:  # of the stream, of an estimator, of a full disk
+            broken = error
+    if broken is not None:
+        raise broken
+    return actions
 
 
 @contextmanager
 def _output(wanted: Wanted, say: Callable[[str], None]) -> Iterator[Put]:
     """Takes what was found clip by clip, and brings it to where it belongs."""
-    if wanted.out is not None and _folder(wanted.out):
+    if wanted.out is None:
+        yield _together(wanted, say)
+    elif _folder(wanted.out):
         folder = wanted.out
 
         def put(name: str, found: list[Action]) -> None:
-            path = folder / f"{name}.{wanted.format}"
+            path = _file(folder, name, wanted.format)
             write_text(path, outputs.text(found, wanted.format))
 
         yield put
+    else:
+        with (
+            whole(wanted.out) as partial,
+            partial.open("w", encoding="utf-8", newline="") as file,
+        ):
+            yield _together(wanted, file.write)
+
+
+@contextmanager
+def _growing(wanted: Wanted, name: str, say: Callable[[str], None]) -> Iterator[Put]:
+    """The same for a camera, whose file holds at any time all that has been told."""
+    if wanted.out is None:
+        yield _together(wanted, say)
         return
+    path = _file(wanted.out, name, wanted.format)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="", buffering=1) as file:  # flushed by line
+        yield _together(wanted, file.write)
+
+
+def _together(wanted: Wanted, tell: Callable[[str], object]) -> Put:
+    """One text of everything."""
     writer = outputs.FORMATS[wanted.format]()
-    with ExitStack() as stack:
-        tell: Callable[[str], object] = say
-        if wanted.out is not None:
-            partial = stack.enter_context(whole(wanted.out))
-            file = stack.enter_context(partial.open("w", encoding="utf-8", newline=""))
+    if writer.head:
+        tell(writer.head)
 
-            tell = file.write
+    def put(name: str, found: list[Action]) -> None:
+        for action in outputs.ordered(found):
+            tell(writer.write(action))
 
-        if writer.head:
-            tell(writer.head)
-
-        def put_together(name: str, found: list[Action]) -> None:
-            for action in outputs.ordered(found):
-                tell(writer.write(action))
-
-        yield put_together
+    return put
 
 
-def _check(sources: Sources, wanted: Wanted) -> None:
+def _check(recogniser: Recogniser, sources: Sources, wanted: Wanted) -> None:
     """Refuse what would be found out after an hour."""
+    if wanted.live:
+        like = Seen(name="", layout=sources.about.layout, size=None, rate=RATE)
+        FrameByFrame(recogniser, wanted.rules, like)
     if sources.several and wanted.format == "srt" and not (wanted.out and _folder(wanted.out)):
         raise ValueError(
             "subtitles belong to one video, and these may be several; give --out a folder, or "
@@ -233,8 +266,16 @@ def _check(sources: Sources, wanted: Wanted) -> None:
         )
     if sources.live and wanted.cut:
         raise ValueError("a camera has no end; predict without --whole")
-    if sources.path is not None and wanted.out is not None:
-        _refuse_same(wanted.out, sources.path)
+    if wanted.seconds is not None and not sources.live:
+        raise ValueError(f"--seconds leaves a camera, which {sources.path} is not; leave it out")
+    _check_places(sources, wanted)
+
+
+def _check_places(sources: Sources, wanted: Wanted) -> None:
+    """Refuse outputs that cannot be written, or that would lie on what is read."""
+    for path in (wanted.out, wanted.film):
+        if path is not None:
+            _check_writable(path)
     if sources.path is not None and sources.path.is_dir() and wanted.film is not None:
         film, videos = wanted.film.resolve(), sources.path.resolve()
         if videos in (film, *film.parents):
@@ -242,25 +283,45 @@ def _check(sources: Sources, wanted: Wanted) -> None:
                 f"overlays in {wanted.film} could be written over the videos in {sources.path}; "
                 "give --overlay another folder"
             )
+    named = (sources.path, *sources.videos.values())
+    read = {_identity(one) for one in named if one is not None and one.exists()}
+    for path in _written(sources, wanted):
+        if path.is_file() and _identity(path) in read:
+            raise ValueError(f"{path} is the source itself; give the output another name")
 
 
-def _spare(path: Path, origin: Origin) -> None:
-    if isinstance(origin, Filmed) and isinstance(origin.origin, Path):
-        _refuse_same(path, origin.origin)
+def _check_writable(path: Path) -> None:
+    """Refuse what no file can be made of; nothing is made yet."""
+    folder = path if _folder(path) else path.parent
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{path} cannot be written, since {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path} cannot be written: {there} is not open to you")
 
 
-def _refuse_same(path: Path, source: Path) -> None:
-    if path.is_file() and source.exists() and path.samefile(source):
-        raise ValueError(f"{path} is the source itself; give the output another name")
+def _written(sources: Sources, wanted: Wanted) -> Iterator[Path]:
+    """The files of outputs, as far as their names are known before."""
+    used: set[str] = set()
+    names = [_unused(outputs.file_name(name), used) for name in sources.videos]
+    for path, ending in ((wanted.out, wanted.format), (wanted.film, "mp4")):
+        if path is not None:
+            yield from [_file(path, name, ending) for name in names] if _folder(path) else [path]
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Tells files apart however they are called."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _folder(path: Path) -> bool:
     return path.is_dir() or not path.suffix
 
 
-def _film(film: Path, name: str) -> Path:
-    """The file of a clip's overlay."""
-    return film / f"{name}.mp4" if _folder(film) else film
+def _file(path: Path, name: str, ending: str) -> Path:
+    """The file of a clip's text or overlay."""
+    return path / f"{name}.{ending}" if _folder(path) else path
 
 
 def _unused(name: str, used: set[str]) -> str:

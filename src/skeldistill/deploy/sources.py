@@ -51,14 +51,14 @@ class Skeletons:
     def of(cls, clip: Clip, rate: float | None) -> "Skeletons":
         """A clip with the times that are given for it, or told by its source, or usual.
 
-        A source may know its times but no rate, which then is their mean; a rate that is none (0,
-        negative, no number) counts as not told.
+        The times tell the rate where the source tells none (or 0, a negative one, no number), or
+        one that is far from theirs.
         """
         times = None if rate is not None else _times(clip)
         if rate is None:
             rate = _told_rate(clip.extra.get("rate"))
-        if rate is None and times is not None and len(times) > 1:
-            rate = _told_rate((len(times) - 1) / float(times[-1] - times[0]))
+        if times is not None:
+            rate = _told_rate(video.rate_of(times, rate or 0.0))
         rate = rate or RATE
         if times is None:
             times = np.arange(clip.num_frames) / rate
@@ -158,13 +158,15 @@ class Sources:
     """All clips or videos that were named.
 
     path: their file or folder; None for a camera or a stream. about: what holds for all of them.
-    several: whether there may be more than one. each: one after the other.
+    several: whether there may be more than one. each: one after the other. videos: the files that
+    are watched, by name; none where there are skeletons or a camera.
     """
 
     path: Path | None
     about: Source
     several: bool
     each: Iterator[Origin] = field(repr=False)
+    videos: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def live(self) -> bool:
@@ -193,24 +195,43 @@ def opened(
 
     Raises:
         OSError: there is no such file.
-        ValueError: it is nothing that is known, or lacks an estimator.
+        ValueError: it is nothing that is known, or lacks an estimator; or something was given that
+            it has no use for.
     """
     path = Path(named)
     if rate is not None and _told_rate(rate) is None:
         raise ValueError(f"--rate {rate}: give frames per second, more than 0")
     if reader is None and not path.exists() and (_live(named)):
+        _no_options(video.without_password(named), options)
         with _filmed({video.without_password(named): named}, None, estimator, rate) as sources:
             yield sources
         return
     reader = reader or _reader_of(path)
     if reader is not None:
+        _no_estimator(path, estimator)
         yield _read(reader, path, options or {}, rate)
     elif path.suffix == ".arrow":
+        _no_estimator(path, estimator)
+        _no_options(named, options)
         yield _stored(path, rate)
     else:
+        _no_options(named, options)
         videos = {one.id: one.path for one in extract_sources.find(path)}
         with _filmed(videos, path, estimator, rate) as sources:
             yield sources
+
+
+def _no_options(named: str, options: Mapping[str, Any] | None) -> None:
+    if options:
+        raise ValueError(
+            f"--option {next(iter(options))} is of a reader, and {named} needs none; leave it out, "
+            "or name a --reader"
+        )
+
+
+def _no_estimator(path: Path, estimator: str | None) -> None:
+    if estimator is not None:
+        raise ValueError(f"{path} has skeletons, not pictures; leave out --estimator {estimator}")
 
 
 def _told_rate(told: Any) -> float | None:
@@ -294,4 +315,5 @@ def _filmed(
             )
             for name, origin in origins.items()
         )
-        yield Sources(path=path, about=about, several=several, each=each)
+        videos = {name: one for name, one in origins.items() if isinstance(one, Path)}
+        yield Sources(path=path, about=about, several=several, each=each, videos=videos)

@@ -2,15 +2,16 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 
 from skeldistill.extras import require
 
@@ -30,6 +31,16 @@ LIVE = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "http:
 RATE = 30.0
 """Frames per second where nothing says how many there are."""
 
+DOUBT = 0.2
+"""A claimed rate that differs by a larger share from that of the frames' times is not believed."""
+
+AHEAD = 60
+"""Packets whose times are looked at."""
+
+SLIP = 0.2
+"""Seconds by which a frame may say that it is earlier than the one before: a slip of who wrote it.
+From there on it is the first of another part, joined to this one, that counts from its own 0."""
+
 PATIENCE = 10.0
 """Seconds that a camera or stream may stay silent."""
 
@@ -39,7 +50,7 @@ class Frame:
     """One picture of a video.
 
     image: ``(h, w, 3)``, red, green and blue, turned upright. time: seconds since the first frame,
-    as the file tells it. number: how many frames were decoded before.
+    as the file tells it, never less than before. number: how many frames were decoded before.
     """
 
     image: UInt8[np.ndarray, "h w 3"]
@@ -54,7 +65,8 @@ class Video:
         name: as it was given.
         size: (height, width) of the upright frames in pixels; those of another size are brought to
             that of the first.
-        rate: frames per second, on average, as the file claims; 0 where it does not.
+        rate: frames per second, on average, as the file claims, unless its first frames are much
+            slower; 0 where nothing tells.
         rotation: degrees, counter-clockwise, by which the frames are turned: 0, 90, 180 or 270.
         duration: seconds, as the file claims; None for a camera, or where it does not.
         live: whether it is a camera or a stream, which has no end of its own.
@@ -69,9 +81,12 @@ class Video:
                 raise ValueError(f"{name}: there is no video in it")
             stream = container.streams.video[0]
             _check_size(name, stream.codec_context.width, stream.codec_context.height)
-            self.rate = max(0.0, float(stream.average_rate or 0))
+            packets = container.demux(stream)
+            # who counted the frames knows their rate; and nobody waits for a camera's next frames
+            ahead = [] if live or stream.frames else list(islice(packets, AHEAD))
+            self.rate = _rate(float(stream.average_rate or 0), ahead)
             self.duration = _duration(container, stream, live)
-            self._images = self._decoded(stream)
+            self._images = self._decoded(chain(ahead, packets))
             self._first = next(self._images, None)
         if self._first is None:
             raise ValueError(f"{name}: there is not one frame in it that can be decoded")
@@ -92,8 +107,12 @@ class Video:
         began, time = picture.time or 0.0, 0.0
         step, number = 1 / (self.rate or RATE), 0
         while picture is not None:
-            # a frame that has no time comes one step after the one before
-            time = picture.time - began if picture.time is not None else time + step * (number > 0)
+            # a frame that has no time, or begins another part, comes one step after the one before
+            after = time + step * (number > 0)
+            told = after if picture.time is None else picture.time - began
+            if told < time - SLIP:
+                began, told = began + told - after, after
+            time = max(time, told)
             with _one_line(self.name):
                 image = self._upright(picture)
             yield Frame(image=image, time=float(time), number=number)
@@ -106,9 +125,9 @@ class Video:
         image = picture.to_ndarray(format="rgb24", width=width, height=height)
         return np.ascontiguousarray(np.rot90(image, self.rotation // 90))
 
-    def _decoded(self, stream: Any) -> Iterator[Any]:
+    def _decoded(self, packets: Iterator[Any]) -> Iterator[Any]:
         av = require("av", extra="video")
-        for packet in self._container.demux(stream):
+        for packet in packets:
             try:
                 pictures = packet.decode()
             except av.error.InvalidDataError:
@@ -189,6 +208,32 @@ def _camera(number: int) -> Video:
         raise ValueError(f"camera {number}: cameras are opened on Linux and macOS only")
     with _one_line(f"camera {number}"):
         return Video(f"camera {number}", av.open(name, format=kind), live=True)
+
+
+def rate_of(times: Float64[np.ndarray, " t"], claimed: float) -> float:
+    """Frames per second: as claimed, unless the times of frames say otherwise; 0 if nothing does.
+
+    A claim is right by the mean step, or by the usual one: there may be pauses.
+    """
+    steps = np.diff(times)
+    steps = steps[steps > 0]
+    if not steps.size:
+        return claimed
+    usual = steps[steps <= 2 * np.median(steps)]
+    rates = [1 / float(some.mean()) for some in (usual, steps)]
+    if any(abs(claimed - rate) <= DOUBT * rate for rate in rates):
+        return claimed
+    return rates[0]
+
+
+def _rate(claimed: float, packets: Sequence[Any]) -> float:
+    """A claim may be that of the container's clock; it is not too low.
+
+    What looks faster than claimed may be interlaced, with two packets a frame.
+    """
+    stamps = [one.pts * one.time_base for one in packets if one.pts is not None]
+    found = rate_of(np.sort(np.array(stamps, np.float64)), claimed)
+    return min(claimed, found) if claimed > 0 else max(0.0, found)
 
 
 def _duration(container: Any, stream: Any, live: bool) -> float | None:
