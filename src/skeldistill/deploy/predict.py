@@ -80,8 +80,9 @@ class Rules:
 
     def __post_init__(self) -> None:
         window, stride = self.window, self.stride
-        alike = stride is not None and stride.seconds == window.seconds
-        if alike and stride.length > window.length:
+        if stride is None or stride.seconds != window.seconds:
+            return  # what it is in frames depends on the rate
+        if stride.length > window.length:
             unit = "seconds" if window.seconds else "frames"
             raise ValueError(
                 f"a stride of {stride.length:g} {unit} must be no longer than the window, which "
