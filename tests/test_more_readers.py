@@ -49,6 +49,17 @@ def test_what_is_described_comes(name: str, written: Callable[[str], Path]) -> N
         assert clip.scores.max() > 0.5
 
 
+@pytest.mark.parametrize("name", ["alphapose", "coco_result", "csv", "openpifpaf", "openpose"])
+def test_the_size_of_images_may_be_said(name: str, written: Callable[[str], Path]) -> None:
+    path = written(name)
+    assert {clip.size for clip in all_of(name, path).values()} == {None}
+    assert {clip.size for clip in all_of(name, path, size=[1080, 1920]).values()} == {(1080, 1920)}
+    with pytest.raises(ValueError, match=r"size must be \(height, width\) in pixels, got \[0, 9\]"):
+        readers.find(name, size=[0, 9])
+    with pytest.raises(ValueError, match="size: Input should be a valid tuple"):
+        readers.find(name, size=1080)
+
+
 @pytest.mark.parametrize(
     "name",
     ["alphapose", "coco_result", "csv", "kinetics_skeleton", "ntu", "openpifpaf", "openpose"],

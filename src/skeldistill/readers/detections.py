@@ -55,14 +55,15 @@ class Detections:
     """What a flat list says, put in order: for every clip its frames, for every frame its people.
 
     layout: of all of them. key: what holds a person's tracker id. first: the number of a clip's
-    first frame, as far as the user says it. sure: the third number of a joint that is as sure as
-    can be.
+    first frame, as far as the user says it. sizes: (height, width) of the clips' images, where they
+    are known. sure: the third number of a joint that is as sure as can be.
     """
 
     clips: Mapping[str, Frames]
     layout: Layout
     key: str
     first: source_files.First
+    sizes: Mapping[str, source_files.Size]
     sure: float = 1.0
 
     def read(self, persons: int) -> Iterator[Clip]:
@@ -80,6 +81,7 @@ class Detections:
                     joints=joints,
                     scores=scores,
                     layout=self.layout,
+                    size=self.sizes.get(name),
                     extra=tracking.left_out(frames, tracks, persons),
                 )
             yield clip
