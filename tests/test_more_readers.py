@@ -186,6 +186,33 @@ def test_kinetics_keeps_the_two_surest(written: Callable[[str], Path]) -> None:
     assert list(all_of("kinetics_skeleton", path)) == ["id_train"]
 
 
+def test_kinetics_is_counted_from_the_images_middle_as_in_the_arrays(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pose = (rng.uniform(0.01, 0.9, (18, 2)) + rng.uniform(0, 0.01, (FRAMES, 18, 2))).round(3)
+    score = rng.uniform(0.1, 1, (FRAMES, 18)).round(3)
+    pose[:, 4], score[:, 4] = 0, 0
+    data = [
+        {"frame_index": t + 1, "skeleton": [{"pose": p, "score": s}]}
+        for t, (p, s) in enumerate(
+            zip(pose.reshape(FRAMES, -1).tolist(), score.tolist(), strict=True)
+        )
+    ]
+    data = json.dumps({"data": data, "label": "x", "label_index": 0})
+    (tmp_path / "clip.json").write_text(data)
+    # as ST-GCN's feeder makes its array
+    array = np.zeros((3, 30, 18, 2), np.float32)
+    array[:2, :FRAMES, :, 0] = pose.transpose(2, 0, 1)
+    array[2, :FRAMES, :, 0] = score
+    array[:2] -= 0.5
+    array[:2, array[2] == 0] = 0
+    np.save(tmp_path / "clip.npy", array)
+    clip = all_of("kinetics_skeleton", tmp_path / "clip.json")["clip"]
+    same = all_of("stgcn_npy", tmp_path / "clip.npy")["clip"]
+    np.testing.assert_array_equal(clip.joints, same.joints)
+    np.testing.assert_array_equal(clip.scores, same.scores)
+    assert clip.joints.min() < -0.4
+
+
 def test_missing_frames_of_openpose_are_lost(written: Callable[[str], Path]) -> None:
     path = written("openpose") / "dance"
     (path / "dance_000000000005_keypoints.json").unlink()
