@@ -162,7 +162,7 @@ def test_alphapose_finds_files_in_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("count", "layout"), [(17, "coco17"), (133, "coco17"), (26, "halpe26"),
-                                               (136, "halpe26")])  # fmt: skip
+                                               (136, "halpe26"), (25, "body25")])  # fmt: skip
 def test_whole_bodies_give_their_first_joints(tmp_path: Path, count: int, layout: str) -> None:
     entry = {"image_id": "0.jpg", "keypoints": [float(i % 7) + 1 for i in range(3 * count)]}
     path = tmp_path / "a.json"

@@ -117,10 +117,29 @@ def test_reads_the_real_thing(name: str, real_data: Callable[[str], Path]) -> No
 
 
 def test_reads_real_arrays(real_data: Callable[[str], Path]) -> None:
-    lengths = [
-        clip.num_frames for clip in readers.find("stgcn_npy").read(real_data("fixtures/npy"))
-    ]
-    assert lengths == [72, 117]
+    kinect, openpose = sorted(real_data("fixtures/npy").glob("*.npy"))
+    (clip,) = readers.find("stgcn_npy").read(kinect)
+    assert (clip.layout.name, clip.num_frames) == ("ntu25", 72)
+    with pytest.raises(ValueError, match="looks like scores"):
+        list(readers.find("stgcn_npy").read(openpose))
+    (clip,) = readers.find("stgcn_npy", layout="body25").read(openpose)
+    assert (clip.joints.shape[3], clip.num_frames) == (2, 117)
+    assert 0 < clip.scores.mean() < 1
+
+
+def test_scores_are_not_taken_for_depths(tmp_path: Path, rng: np.random.Generator) -> None:
+    array = np.zeros((3, FRAMES, 25, 1), np.float32)
+    array[:2, ..., 0] = body(rng, FRAMES, 25, 2).transpose(2, 0, 1)
+    array[2] = rng.uniform(0.1, 1, array.shape[1:])
+    np.save(tmp_path / "sure.npy", array)  # all of it may be a body close to a camera
+    assert all_of("stgcn_npy", tmp_path / "sure.npy")["sure"].layout.name == "ntu25"
+    array[:, :, 7] = 0
+    np.save(tmp_path / "clip.npy", array)
+    with pytest.raises(ValueError, match=r"looks like scores, .* layout=body25 .* layout=ntu25"):
+        readers.find("stgcn_npy").describe(tmp_path / "clip.npy")
+    clip = all_of("stgcn_npy", tmp_path / "clip.npy", layout="body25")["clip"]
+    assert (clip.joints.shape[3], clip.scores[0, :, 7].any()) == (2, False)
+    assert all_of("stgcn_npy", tmp_path / "clip.npy", layout="ntu25")["clip"].joints.shape[3] == 3
 
 
 def test_nw_ucla_has_its_published_numbers(real_data: Callable[[str], Path]) -> None:

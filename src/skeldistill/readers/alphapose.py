@@ -32,7 +32,7 @@ class AlphaPose:
     Args:
         persons: how many to keep at most.
         layout: of the joints; by default coco17 for 17 joints (and the first 17 of a whole
-            body's 133) and halpe26 for 26 (and the first 26 of 136).
+            body's 133), body25 for 25 and halpe26 for 26 (and the first 26 of 136).
         units: of the coordinates.
         size: (height, width) of all images in pixels, which the files do not tell.
         first: the number of every clip's first frame, or ``lowest``: the lowest that it has.

@@ -46,7 +46,7 @@ class COCOResult:
         persons: how many to keep at most.
         images: a COCO annotation file whose list ``images`` gives ``file_name`` for each ``id``.
         layout: of the joints; by default coco17 for 17 joints (and the first 17 of a whole
-            body's 133), else the one layout with so many.
+            body's 133), body25 for 25, else the one layout with so many.
         units: of the coordinates.
         size: (height, width) of all images in pixels; by default what the list of images says of a
             clip's, if it is one size.

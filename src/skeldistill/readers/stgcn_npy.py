@@ -96,6 +96,8 @@ class STGCNNpy:
         _, channels, frames, num_joints, persons = array.shape
         padding.check_sizes(persons, frames)
         layout = padding.layout_of(num_joints, self.layout)
+        if self.layout is None and channels == 3 and layout is layouts.NTU25:
+            padding.refuse_scores(array[0], layout)
         usual = channels == 3 and layout.name not in padding.IN_SPACE
         scored = usual if self.scored is None else self.scored
         if channels - scored not in (2, 3):
