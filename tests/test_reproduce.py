@@ -282,6 +282,12 @@ def test_methods_bring_what_they_start_from():
     assert list(methods(cell, "paper")) == ["one stream", "3S-RA-GCN"]
 
 
+def test_classes_that_do_not_occur_are_told():
+    cell = by_name("skd-IV", "ST-GCN [18]", "0.3")
+    assert known().data_sets["ntu120"].classes == 120
+    assert any("120 outputs, of which ten occur" in note for note in cell.table.notes)
+
+
 def test_every_seed_is_fine_tuned_from_its_own_network(tmp_path):
     setting = Setting(family="paper", seeds=(0, 3))
     cell = by_name("skd-IV", "ST-GCN [18]", "0.6")
