@@ -21,6 +21,7 @@ def small_store(
     classes: Sequence[str] = ("run", "sit", "wave"),
     frames: int = 12,
     seed: int = 0,
+    size: tuple[int, int] | None = None,
 ) -> Store:
     """A store of (id, label, split); the label shows in how the joints move."""
     rng = np.random.default_rng(seed)
@@ -38,6 +39,7 @@ def small_store(
                     layout=layout,
                     label=label,
                     splits=(split,),
+                    size=size,
                 )
             )
     return Store.open(path)

@@ -7,7 +7,9 @@ from stores import named, small_store
 
 from skeldistill.data.dataset import Examples, Side, _paired_order
 from skeldistill.data.pairing import SOLITARY, training_clips
-from skeldistill.layouts import COCO17
+from skeldistill.data.store import Store, StoreWriter
+from skeldistill.layouts import COCO17, PENN13
+from skeldistill.readers import Source
 from skeldistill.recipe import Data, Fold, Part, Sampling, View
 
 
@@ -25,6 +27,23 @@ def examples(views, sampling=None, **changes):
     sides = {"student": Side(store=low, sampling=sampling)}
     sides |= {"teacher": Side(store=high, sampling=sampling)}
     return Examples(clips=clips, **{**sides, **changes})
+
+
+def test_clips_that_cannot_be_placed_in_an_image_are_told_before_training(tmp_path):
+    image = Sampling(frames=8, normalisation="image")
+    clips = named(4, "train") + named(1, "test", 4)
+    sized = small_store(tmp_path / "sized.arrow", clips, size=(480, 640))
+    unsized = small_store(tmp_path / "unsized.arrow", clips)
+    metres = tmp_path / "metres.arrow"
+    with StoreWriter(metres, Source(layout=PENN13, channels=2, units="metres")) as writer:
+        for row in range(len(sized)):
+            writer.write(sized.clip(row))
+    examples((sized, sized), image)
+    for views in ((unsized, sized), (sized, unsized)):
+        with pytest.raises(ValueError, match=r"unsized.arrow has clips without .* size=\[height"):
+            examples(views, image)
+    with pytest.raises(ValueError, match=r"metres.arrow is in metres, and images are measured in"):
+        examples((sized, Store.open(metres)), image)
 
 
 def test_matches_are_the_same_clips_and_the_rest_has_none(views):

@@ -162,7 +162,7 @@ def test_alphapose_finds_files_in_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("count", "layout"), [(17, "coco17"), (133, "coco17"), (26, "halpe26"),
-                                               (136, "halpe26")])  # fmt: skip
+                                               (136, "halpe26"), (25, "body25")])  # fmt: skip
 def test_whole_bodies_give_their_first_joints(tmp_path: Path, count: int, layout: str) -> None:
     entry = {"image_id": "0.jpg", "keypoints": [float(i % 7) + 1 for i in range(3 * count)]}
     path = tmp_path / "a.json"
@@ -188,6 +188,27 @@ def test_coco_images_may_be_listed(tmp_path: Path) -> None:
     assert named.num_frames == 10  # the list has those without anybody, and begins with 2
     with pytest.raises(ValueError, match="image 99, which the list of images lacks"):
         read("coco_result", tmp_path, [person(99, 0)], images=str(listed))
+
+
+def test_coco_images_say_their_size(tmp_path: Path) -> None:
+    sizes = {"walk/1": (480, 640), "walk/2": (480, 640), "sit/1": (480, 640), "sit/2": (640, 480)}
+    images = [
+        {"id": number, "file_name": f"{name}.jpg", "height": height, "width": width}
+        for number, (name, (height, width)) in enumerate(sizes.items())
+    ]
+    images += [{"id": 9, "file_name": "run/1.jpg", "height": 480, "width": None}]
+    entries = [person(image["id"], 0) for image in images]
+    listed = tmp_path / "images.json"
+    listed.write_text(json.dumps({"images": images}))
+    annotations = {"images": images, "annotations": entries}
+    for clips in (
+        read("coco_result", tmp_path, entries, images=str(listed)),
+        read("coco_result", tmp_path, annotations),
+    ):
+        found = {name: clip.size for name, clip in clips.items()}
+        assert found == {"walk": (480, 640), "sit": None, "run": None}
+    said = read("coco_result", tmp_path, annotations, size=[9, 16])
+    assert {clip.size for clip in said.values()} == {(9, 16)}
 
 
 def test_coco_annotations_say_what_is_visible(tmp_path: Path) -> None:

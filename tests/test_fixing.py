@@ -232,6 +232,20 @@ def test_labels_come_from_a_list_or_another_view(tmp_path: Path) -> None:
     assert Labels.read(numbers) == Labels(classes=(), clips={"a": (3, ()), "b": (12, ())})
 
 
+def test_image_sizes_come_with_the_labels_of_another_view(tmp_path: Path) -> None:
+    source = alphapose(tmp_path, "a", "b", "c")
+    clips = [("a", 0, "train"), ("b", 1, "train")]
+    high = small_store(tmp_path / "high.arrow", clips, size=(480, 640))
+
+    def sizes(made: str, **options: object) -> list[list[int]]:
+        reader = readers.find("alphapose", **options)
+        store = import_source(reader, source, tmp_path / made, labels=high.path, progress=False)
+        return store.sizes.tolist()
+
+    assert sizes("low.arrow") == [[480, 640], [480, 640], [-1, -1]]
+    assert sizes("said.arrow", size=[9, 16]) == [[9, 16]] * 3
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -355,6 +355,17 @@ def test_real_pair(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     assert [one.line.split(" (")[0] for one in check(low)] == ["50 clips", "4 clips"]
 
 
+def test_an_exported_pickle_can_be_read_by_older_numpy(tmp_path: Path) -> None:
+    store = store_of(tmp_path / "a.store", clip("a"), clip("b"))
+    export_pyskl(store, tmp_path / "b.pkl")
+    text = (tmp_path / "b.pkl").read_bytes()
+    assert b"numpy.core.multiarray" in text
+    assert b"numpy._core" not in text
+    first, second = pickle.loads(text)["annotations"]
+    np.testing.assert_array_equal(first["keypoint"], store.joints(0))
+    np.testing.assert_array_equal(second["keypoint"], store.joints(1))
+
+
 def test_an_export_says_what_it_writes(tmp_path: Path) -> None:
     store = store_of(tmp_path / "a.store", clip("a"))
     with pytest.raises(ValueError, match=r"b\.csv: a pickle is written, so end its name in \.pkl"):

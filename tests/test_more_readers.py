@@ -49,6 +49,17 @@ def test_what_is_described_comes(name: str, written: Callable[[str], Path]) -> N
         assert clip.scores.max() > 0.5
 
 
+@pytest.mark.parametrize("name", ["alphapose", "coco_result", "csv", "openpifpaf", "openpose"])
+def test_the_size_of_images_may_be_said(name: str, written: Callable[[str], Path]) -> None:
+    path = written(name)
+    assert {clip.size for clip in all_of(name, path).values()} == {None}
+    assert {clip.size for clip in all_of(name, path, size=[1080, 1920]).values()} == {(1080, 1920)}
+    with pytest.raises(ValueError, match=r"size must be \(height, width\) in pixels, got \[0, 9\]"):
+        readers.find(name, size=[0, 9])
+    with pytest.raises(ValueError, match="size: Input should be a valid tuple"):
+        readers.find(name, size=1080)
+
+
 @pytest.mark.parametrize(
     "name",
     ["alphapose", "coco_result", "csv", "kinetics_skeleton", "ntu", "openpifpaf", "openpose"],
@@ -106,10 +117,29 @@ def test_reads_the_real_thing(name: str, real_data: Callable[[str], Path]) -> No
 
 
 def test_reads_real_arrays(real_data: Callable[[str], Path]) -> None:
-    lengths = [
-        clip.num_frames for clip in readers.find("stgcn_npy").read(real_data("fixtures/npy"))
-    ]
-    assert lengths == [72, 117]
+    kinect, openpose = sorted(real_data("fixtures/npy").glob("*.npy"))
+    (clip,) = readers.find("stgcn_npy").read(kinect)
+    assert (clip.layout.name, clip.num_frames) == ("ntu25", 72)
+    with pytest.raises(ValueError, match="looks like scores"):
+        list(readers.find("stgcn_npy").read(openpose))
+    (clip,) = readers.find("stgcn_npy", layout="body25").read(openpose)
+    assert (clip.joints.shape[3], clip.num_frames) == (2, 117)
+    assert 0 < clip.scores.mean() < 1
+
+
+def test_scores_are_not_taken_for_depths(tmp_path: Path, rng: np.random.Generator) -> None:
+    array = np.zeros((3, FRAMES, 25, 1), np.float32)
+    array[:2, ..., 0] = body(rng, FRAMES, 25, 2).transpose(2, 0, 1)
+    array[2] = rng.uniform(0.1, 1, array.shape[1:])
+    np.save(tmp_path / "sure.npy", array)  # all of it may be a body close to a camera
+    assert all_of("stgcn_npy", tmp_path / "sure.npy")["sure"].layout.name == "ntu25"
+    array[:, :, 7] = 0
+    np.save(tmp_path / "clip.npy", array)
+    with pytest.raises(ValueError, match=r"looks like scores, .* layout=body25 .* layout=ntu25"):
+        readers.find("stgcn_npy").describe(tmp_path / "clip.npy")
+    clip = all_of("stgcn_npy", tmp_path / "clip.npy", layout="body25")["clip"]
+    assert (clip.joints.shape[3], clip.scores[0, :, 7].any()) == (2, False)
+    assert all_of("stgcn_npy", tmp_path / "clip.npy", layout="ntu25")["clip"].joints.shape[3] == 3
 
 
 def test_nw_ucla_has_its_published_numbers(real_data: Callable[[str], Path]) -> None:
@@ -173,6 +203,33 @@ def test_kinetics_keeps_the_two_surest(written: Callable[[str], Path]) -> None:
     labels = path / "kinetics_val_label.json"
     labels.write_text(labels.read_text().replace("true", "false"))
     assert list(all_of("kinetics_skeleton", path)) == ["id_train"]
+
+
+def test_kinetics_is_counted_from_the_images_middle_as_in_the_arrays(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pose = (rng.uniform(0.01, 0.9, (18, 2)) + rng.uniform(0, 0.01, (FRAMES, 18, 2))).round(3)
+    score = rng.uniform(0.1, 1, (FRAMES, 18)).round(3)
+    pose[:, 4], score[:, 4] = 0, 0
+    data = [
+        {"frame_index": t + 1, "skeleton": [{"pose": p, "score": s}]}
+        for t, (p, s) in enumerate(
+            zip(pose.reshape(FRAMES, -1).tolist(), score.tolist(), strict=True)
+        )
+    ]
+    data = json.dumps({"data": data, "label": "x", "label_index": 0})
+    (tmp_path / "clip.json").write_text(data)
+    # as ST-GCN's feeder makes its array
+    array = np.zeros((3, 30, 18, 2), np.float32)
+    array[:2, :FRAMES, :, 0] = pose.transpose(2, 0, 1)
+    array[2, :FRAMES, :, 0] = score
+    array[:2] -= 0.5
+    array[:2, array[2] == 0] = 0
+    np.save(tmp_path / "clip.npy", array)
+    clip = all_of("kinetics_skeleton", tmp_path / "clip.json")["clip"]
+    same = all_of("stgcn_npy", tmp_path / "clip.npy")["clip"]
+    np.testing.assert_array_equal(clip.joints, same.joints)
+    np.testing.assert_array_equal(clip.scores, same.scores)
+    assert clip.joints.min() < -0.4
 
 
 def test_missing_frames_of_openpose_are_lost(written: Callable[[str], Path]) -> None:

@@ -78,6 +78,14 @@ def test_pyskl_lost_joints_have_no_place_and_scores_end_at_one(tmp_path: Path) -
     assert clip.scores.max() == 1
 
 
+def test_pyskl_asks_whose_25_joints_are_in_an_image(tmp_path: Path) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps([annotation(keypoint=np.ones((1, 2, 25, 2), np.float16))]))
+    with pytest.raises(ValueError, match=r"pass option layout=body25 .* or layout=ntu25"):
+        PYSKL().describe(path)
+    assert PYSKL(layout="ntu25").describe(path).layout.name == "ntu25"
+
+
 def test_pyskl_names_classes_from_the_file_beside(tmp_path: Path) -> None:
     path = pickled(tmp_path / "a.pkl", [annotation()])
     beside = tmp_path / "classes.json"

@@ -282,6 +282,12 @@ def test_methods_bring_what_they_start_from():
     assert list(methods(cell, "paper")) == ["one stream", "3S-RA-GCN"]
 
 
+def test_classes_that_do_not_occur_are_told():
+    cell = by_name("skd-IV", "ST-GCN [18]", "0.3")
+    assert known().data_sets["ntu120"].classes == 120
+    assert any("120 outputs, of which ten occur" in note for note in cell.table.notes)
+
+
 def test_every_seed_is_fine_tuned_from_its_own_network(tmp_path):
     setting = Setting(family="paper", seeds=(0, 3))
     cell = by_name("skd-IV", "ST-GCN [18]", "0.6")
@@ -429,8 +435,8 @@ def penn(tmp_path_factory):
     """Two views of a few made-up clips on Penn's joints, and the user's file."""
     folder = tmp_path_factory.mktemp("penn")
     clips = named(12, "train") + named(6, "test", 12)
-    small_store(folder / "human.arrow", clips)
-    small_store(folder / "pifpaf.arrow", clips, seed=1)
+    small_store(folder / "human.arrow", clips, size=(480, 640))
+    small_store(folder / "pifpaf.arrow", clips, seed=1, size=(480, 640))
     views = {
         "penn/human": {"store": str(folder / "human.arrow")},
         "penn/pifpaf-resnet152-penn13": {
@@ -592,6 +598,61 @@ def test_one_experiment_that_cannot_be_takes_no_others_with_it(penn, tmp_path):
     assert len(found["failed"]) == 1
     assert "split" in student["why"][0]
     assert teacher["ours"] is not None
+
+
+IN_IMAGES = tuple(change for change in SMALL if "normalisation" not in change)
+"""As the papers place joints."""
+
+
+@pytest.fixture
+def pifpaf(tmp_path):
+    """NTU's Kinect as a store, and the files that OpenPifPaf leaves of its videos."""
+    clips = named(12, "xsub_train") + named(6, "xsub_test", 12)
+    ntu = layouts.find("ntu25")
+    kinect = small_store(tmp_path / "kinect.arrow", clips, layout=ntu, channels=3)
+    (tmp_path / "videos").mkdir()
+    for clip_id, label, _ in clips:
+        pose = [100.0 * (label + 1), 500.0, 0.9] * 17
+        one = {"category_id": 1, "keypoints": pose}
+        lines = [json.dumps({"frame": t, "predictions": [one]}) for t in range(12)]
+        (tmp_path / "videos" / f"{clip_id}.avi.openpifpaf.json").write_text("\n".join(lines))
+    example = known().views["ntu60/pifpaf-shufflenetv2x1"].example
+    estimated = example.model_copy(
+        update={"source": str(tmp_path / "videos"), "labels": str(kinect.path)}
+    )
+    return {
+        "ntu60/kinect": GivenView(store=str(kinect.path)),
+        "ntu60/pifpaf-shufflenetv2x1": GivenView(**estimated.model_dump()),
+    }
+
+
+def test_a_cell_runs_from_openpifpafs_own_files(pifpaf, tmp_path):
+    setting = Setting(family="paper", seeds=(0,), changes=(*IN_IMAGES, "training.epochs=1"))
+    cell = by_name("plkd-1", "Student (w/ KD)", "CS")
+    found = running.reproduce([cell], replace(NOTHING, views=pifpaf), setting, tmp_path / "made")
+    assert found["failed"] == {}
+    (said,) = (row["cells"][0] for _, _, row in report.rows(found))
+    assert said["ours"]["values"]
+
+
+def test_without_image_sizes_no_teacher_is_trained_in_vain(pifpaf, tmp_path, monkeypatch):
+    setting = Setting(family="paper", seeds=(0,), changes=IN_IMAGES)
+    cell = by_name("plkd-1", "Student (w/ KD)", "CS")
+    name = "ntu60/pifpaf-shufflenetv2x1"
+    unsized = pifpaf[name].model_copy(update={"options": {}})
+    given = replace(NOTHING, views={**pifpaf, name: unsized})
+    found = running.reproduce([cell], given, setting, tmp_path / "made")
+    assert ["without an image size" in line for line in found["failed"].values()] == [True]
+    assert not list((tmp_path / "made").rglob("measured.json"))
+    monkeypatch.setattr(planning, "_size", _pretended)
+    (store,) = (tmp_path / "made/views").glob("*.arrow")
+    given = replace(NOTHING, views={**pifpaf, name: GivenView(store=str(store))})
+    for changes, why in ((IN_IMAGES, "clips without an image size"), (SMALL, None)):
+        made = plan([cell], given, replace(setting, changes=changes), rate=1e9)
+        (row,) = (row for _, _, row in report.rows(made))
+        missing = {view["name"]: view["missing"] for view in row["views"]}
+        assert missing["ntu60/kinect"] is None
+        assert (missing[name] is None) if why is None else (why in missing[name])
 
 
 def test_a_change_that_some_networks_refuse_takes_no_others_with_it(penn, tmp_path):

@@ -77,12 +77,23 @@ class Side:
             rows = np.arange(len(rows))
         return shown(ragged, rows, choice, self.sampling, self.layout, self.store.channels, sizes)
 
+    def check(self, rows: Int64[np.ndarray, " n"]) -> None:
+        """Refuse clips that cannot be shown as the sampling says."""
+        if self.sampling.normalisation == "image":
+            self._image_sizes(rows)
+
     def _image_sizes(self, rows: np.ndarray) -> np.ndarray:
-        sizes = self.store.sizes[rows]
+        name, units, sizes = self.store.path.name, self.store.units, self.store.sizes[rows]
+        if units != "pixels":
+            raise ValueError(
+                f"sampling.normalisation is 'image' but {name} is in {units}, and images are "
+                "measured in pixels; use 'clip', 'centre' or 'none'"
+            )
         if (sizes < 1).any():
             raise ValueError(
-                f"sampling.normalisation is 'image' but {self.store.path.name} has clips without "
-                "an image size; use 'clip', 'centre' or 'none'"
+                f"sampling.normalisation is 'image' but {name} has clips without an image size; "
+                "import it with option size=[height,width] or with labels of a store that knows "
+                "sizes, or use 'clip', 'centre' or 'none'"
             )
         return sizes.astype(np.float32)
 
@@ -111,6 +122,14 @@ class Examples:
     teacher: Side | None = None
     mixed: Side | None = None
     mix: float = 0.0
+
+    def __post_init__(self) -> None:
+        # now, and not when the first batch is asked for: a teacher's hours may lie between
+        matches = self.clips.teacher_rows[self.clips.teacher_rows != SOLITARY]
+        self.student.check(self.clips.rows)
+        for side in (self.teacher, self.mixed):
+            if side is not None:
+                side.check(matches)
 
     def __len__(self) -> int:
         return len(self.clips)

@@ -33,7 +33,28 @@ def export_pyskl(store: Store, path: Path) -> None:
         "annotations": [_annotation(store.clip(index)) for index in range(len(store))],
     }
     with whole(path) as partial, partial.open("wb") as file:
-        pickle.dump(data, file, protocol=4)
+        _Pickler(file, protocol=4).dump(data)
+
+
+_Machine: Any = pickle._Pickler  # type: ignore[attr-defined]
+
+
+# The machine in C lets nobody say what a name is called.
+class _Pickler(_Machine):
+    """Calls numpy's parts as they were called before numpy 2, which finds them there as well.
+
+    PYSKL and mmaction2 run where there is no ``numpy._core``.
+    """
+
+    def save_global(self, obj: Any, name: str | None = None) -> None:
+        module = str(obj.__module__)
+        if not module.startswith("numpy._core."):
+            super().save_global(obj, name)
+            return
+        self.save(module.replace("numpy._core.", "numpy.core."))
+        self.save(name or obj.__name__)
+        self.write(pickle.STACK_GLOBAL)
+        self.memoize(obj)
 
 
 def _annotation(clip: Clip) -> dict[str, Any]:

@@ -32,7 +32,8 @@ def import_source(
         source_path: what it reads; None for a reader that needs no files.
         store_path: the store to write; an old one is replaced at the end.
         labels: what gives the clips their labels and splits by their ids instead of the source: a
-            CSV file ``id,label,split`` or a store of another view (see `Labels.read`).
+            CSV file ``id,label,split`` or a store of another view (see `Labels.read`), which gives
+            image sizes, too, where the source has none.
         progress: show a bar on the standard error output if it takes more than a second.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from skeldistill.clip import UNLABELLED, Clip
@@ -16,10 +16,14 @@ ENDINGS = (".csv", ".txt")
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """For clips by their ids: the class (a place among `classes`) and the splits."""
+    """For clips by their ids: the class (a place among `classes`) and the splits.
+
+    sizes: (height, width) of the images of those whose store knows it.
+    """
 
     classes: tuple[str, ...]
     clips: Mapping[str, tuple[int, tuple[str, ...]]]
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Labels":
@@ -35,8 +39,11 @@ class Labels:
         if path.suffix.lower() not in ENDINGS:
             store = Store.open(path)
             about = zip(store.ids.tolist(), store.labels.tolist(), store.splits, strict=True)
+            sizes = zip(store.ids.tolist(), store.sizes.tolist(), strict=True)
             return cls(
-                classes=store.classes, clips={name: (label, one) for name, label, one in about}
+                classes=store.classes,
+                clips={name: (label, one) for name, label, one in about},
+                sizes={name: (one[0], one[1]) for name, one in sizes if min(one) > 0},
             )
         try:
             return _from_csv(path)
@@ -46,7 +53,10 @@ class Labels:
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """A reader whose clips get labels and splits by their ids; those not named get neither."""
+    """A reader whose clips get labels and splits by their ids; those not named get neither.
+
+    Flat clips of unknown image size get the one that the labels' store has: both are of one video.
+    """
 
     reader: Reader
     labels: Labels
@@ -56,7 +66,7 @@ class Labelled:
         return replace(self.reader.describe(path), classes=self.labels.classes)
 
     def read(self, path: Path) -> Iterator[Clip]:
-        """The reader's clips, labelled.
+        """The reader's clips, labelled and sized.
 
         Raises:
             ValueError: none of the clips is among the labels.
@@ -66,7 +76,9 @@ class Labelled:
             last = clip.id
             label, splits = self.labels.clips.get(clip.id, (UNLABELLED, ()))
             found += clip.id in self.labels.clips
-            yield replace(clip, label=label, splits=splits)
+            flat = clip.joints.shape[3] == 2
+            size = clip.size or (self.labels.sizes.get(clip.id) if flat else None)
+            yield replace(clip, label=label, splits=splits, size=size)
         if not found:
             some = ", ".join(map(repr, list(self.labels.clips)[:3]))
             raise ValueError(

@@ -17,7 +17,9 @@ class RAGCNFrames(Degradation):
     """Lose the frames around the 50th, as RA-GCN's tests do (Song et al. 2019; 10 to 50 frames).
 
     Half of them lie before frame 50 and half from it on, counted from 0; a clip that ends sooner
-    loses fewer. `BlockDropout` is the like for clips of any length.
+    loses fewer. The authors occlude what their network is shown, so that the last velocity before
+    the hole stays the true one; here all of it is computed of the joints that are left.
+    `BlockDropout` is the like for clips of any length.
 
     Args:
         frames: how many are lost, an even number.

@@ -22,6 +22,10 @@ class RAGCNParts(Degradation):
     whatever belongs to no arm and no leg, the head with it. The severities follow the number of
     joints lost on `ntu25`, not the protocol's numbers.
 
+    The authors occlude what their network is shown: velocities, and joints seen from the centre,
+    stay the true ones for joints that are left, and are 0 for those that are lost. Here joints are
+    lost before anything is computed of them, which is harder: do not compare with their tables.
+
     Args:
         part: the protocol's number: 1 left arm, 2 right arm, 3 two hands, 4 two legs, 5 trunk.
 

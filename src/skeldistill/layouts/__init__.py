@@ -50,7 +50,7 @@ def find(name: str) -> Layout:
 def with_joints(count: int) -> Layout:
     """The one layout with this many joints; ValueError if none or several have it.
 
-    BODY25 is not counted: 25 joints are NTU25, unless OpenPose's own files say otherwise.
+    BODY25 is not counted: 25 joints are NTU25, unless they were found in images.
     """
     found = [
         layout for layout in SHELF.values() if layout.num_joints == count and layout is not BODY25

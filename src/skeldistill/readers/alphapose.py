@@ -32,8 +32,9 @@ class AlphaPose:
     Args:
         persons: how many to keep at most.
         layout: of the joints; by default coco17 for 17 joints (and the first 17 of a whole
-            body's 133) and halpe26 for 26 (and the first 26 of 136).
+            body's 133), body25 for 25 and halpe26 for 26 (and the first 26 of 136).
         units: of the coordinates.
+        size: (height, width) of all images in pixels, which the files do not tell.
         first: the number of every clip's first frame, or ``lowest``: the lowest that it has.
 
     Raises:
@@ -43,12 +44,14 @@ class AlphaPose:
     persons: int = 2
     layout: str | None = None
     units: str = "pixels"
+    size: source_files.Size = None
     first: source_files.First = None
 
     def __post_init__(self) -> None:
         if self.persons < 1:
             raise ValueError(f"alphapose: persons must be at least 1, got {self.persons}")
         source_files.check_first("alphapose", self.first)
+        source_files.check_size("alphapose", self.size)
         if self.layout is not None:
             layouts.find(self.layout)
 
@@ -81,7 +84,13 @@ class AlphaPose:
             raise ValueError(f"{path} has nobody in any image; name {WHAT}")
         with source_files.naming(path):
             layout = detections.layout_of(poses, self.layout)
-        return detections.Detections(clips=clips, layout=layout, key="idx", first=self.first)
+        return detections.Detections(
+            clips=clips,
+            layout=layout,
+            key="idx",
+            first=self.first,
+            sizes=dict.fromkeys(clips, self.size),
+        )
 
 
 def _files(path: Path) -> list[Path]:

@@ -62,6 +62,7 @@ class CSV:
         persons: how many to keep at most.
         classes: action names by label; by default the names among the labels, by alphabet.
         units: of the coordinates; by default pixels in two dimensions and metres in three.
+        size: (height, width) of all images in pixels, which the files do not tell.
         first: the number of every clip's first frame, or ``lowest``: the lowest that it has.
 
     Raises:
@@ -72,12 +73,14 @@ class CSV:
     persons: int = 2
     classes: Sequence[str] = ()
     units: str | None = None
+    size: source_files.Size = None
     first: source_files.First = None
 
     def __post_init__(self) -> None:
         if self.persons < 1:
             raise ValueError(f"csv: persons must be at least 1, got {self.persons}")
         source_files.check_first("csv", self.first)
+        source_files.check_size("csv", self.size)
         if self.layout is not None:
             layouts.find(self.layout)
 
@@ -171,6 +174,7 @@ class CSV:
             layout=about.layout,
             label=_label(rows.label, about.classes),
             splits=rows.splits,
+            size=self.size,
             extra=tracking.left_out(frames, tracks, self.persons),
         )
 

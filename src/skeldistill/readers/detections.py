@@ -10,14 +10,17 @@ import numpy as np
 
 from skeldistill import layouts
 from skeldistill.clip import Clip
-from skeldistill.layouts import COCO17, HALPE26, Layout
+from skeldistill.layouts import BODY25, COCO17, HALPE26, Layout
 from skeldistill.readers import json_files, source_files, tracking
 
 PERSON = 1
 """The category of persons; what is found of other categories is skipped."""
 
-WHOLE_BODIES = {133: COCO17, 136: HALPE26}
-"""Numbers of joints of whole bodies, and the layout that the first of them are."""
+IN_IMAGES = {25: BODY25, 133: COCO17, 136: HALPE26}
+"""Numbers of joints that are found in images, and the layout that the first of them are.
+
+25 are OpenPose's, as Kinect's are not found in images; the others are of whole bodies.
+"""
 
 NUMBERED = re.compile(r"(.*?)[-_]?([0-9]{1,18})", re.DOTALL)
 
@@ -55,14 +58,15 @@ class Detections:
     """What a flat list says, put in order: for every clip its frames, for every frame its people.
 
     layout: of all of them. key: what holds a person's tracker id. first: the number of a clip's
-    first frame, as far as the user says it. sure: the third number of a joint that is as sure as
-    can be.
+    first frame, as far as the user says it. sizes: (height, width) of the clips' images, where they
+    are known. sure: the third number of a joint that is as sure as can be.
     """
 
     clips: Mapping[str, Frames]
     layout: Layout
     key: str
     first: source_files.First
+    sizes: Mapping[str, source_files.Size]
     sure: float = 1.0
 
     def read(self, persons: int) -> Iterator[Clip]:
@@ -80,6 +84,7 @@ class Detections:
                     joints=joints,
                     scores=scores,
                     layout=self.layout,
+                    size=self.sizes.get(name),
                     extra=tracking.left_out(frames, tracks, persons),
                 )
             yield clip
@@ -89,7 +94,7 @@ class Detections:
             return tracking.nobody(self.layout)
         table = json_files.numbers([one["keypoints"] for one in people], (None, None), "keypoints")
         table = table.reshape(len(people), -1, 3)
-        whole = WHOLE_BODIES.get(table.shape[1]) is self.layout
+        whole = IN_IMAGES.get(table.shape[1]) is self.layout
         if table.shape[1] != self.layout.num_joints and not whole:
             raise ValueError(
                 f"a person has {table.shape[1]} joints, layout {self.layout.name!r} has "
@@ -126,7 +131,7 @@ def layout_of(poses: Iterable[list[Any]], name: str | None) -> Layout:
     for pose in poses:
         count = len(pose) // 3
         try:
-            return WHOLE_BODIES.get(count) or layouts.with_joints(count)
+            return IN_IMAGES.get(count) or layouts.with_joints(count)
         except ValueError as error:
             raise ValueError(f"{error}, as option `layout`") from error
     return COCO17  # nobody anywhere: any layout is as good

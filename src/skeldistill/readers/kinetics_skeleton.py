@@ -14,6 +14,8 @@ from skeldistill.readers.reader import Division, Source
 
 SPLITS = ("train", "val")
 LABELS = "_label.json"
+MIDDLE = 0.5
+"""Of an image, counted from its corner; where joints that are lost lie for ST-GCN."""
 WHAT = "the folder that holds `kinetics_train` and `kinetics_val`"
 
 
@@ -21,8 +23,9 @@ WHAT = "the folder that holds `kinetics_train` and `kinetics_val`"
 class KineticsSkeleton:
     """Reads the folder that holds ``kinetics_train`` and ``kinetics_val``, one of these, or a file.
 
-    18 joints of OpenPose; x and y are shares of the image's width and height. All people are
-    linked over the frames, and those of the highest mean confidence are kept. Splits ``train``
+    18 joints of OpenPose; x and y are shares of the image's width and height, from -0.5 to 0.5:
+    the files count them from a corner, and ST-GCN takes 0.5 from them before all else. All people
+    are linked over the frames, and those of the highest mean confidence are kept. Splits ``train``
     and ``val`` go by the folder. A list of labels beside the folder (``kinetics_train_label.json``)
     gives the names of the classes, and clips without skeleton in it are left out, as ST-GCN does.
 
@@ -136,10 +139,9 @@ def _people(skeletons: list[Any]) -> tracking.People:
     scores = [json_files.field(one, "score", list, "a skeleton") for one in skeletons]
     if not skeletons:
         return tracking.nobody(OPENPOSE18)
-    return tracking.People(
-        json_files.numbers(poses, (None, 2 * count), "pose").reshape(-1, count, 2),
-        np.clip(json_files.numbers(scores, (None, count), "score"), 0, 1),
-    )
+    sure = np.clip(json_files.numbers(scores, (None, count), "score"), 0, 1)
+    shares = json_files.numbers(poses, (None, 2 * count), "pose").reshape(-1, count, 2)
+    return tracking.People(np.where((sure > 0)[..., None], shares - MIDDLE, 0), sure)
 
 
 def _label(value: Any) -> int:

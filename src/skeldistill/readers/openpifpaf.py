@@ -32,16 +32,19 @@ class OpenPifPaf:
 
     Args:
         persons: how many to keep at most.
+        size: (height, width) of all images in pixels, which the files do not tell.
 
     Raises:
         ValueError: an option is out of range.
     """
 
     persons: int = 2
+    size: source_files.Size = None
 
     def __post_init__(self) -> None:
         if self.persons < 1:
             raise ValueError(f"openpifpaf: persons must be at least 1, got {self.persons}")
+        source_files.check_size("openpifpaf", self.size)
 
     def describe(self, path: Path) -> Source:
         """The layout, and how many clips there are."""
@@ -63,7 +66,9 @@ class OpenPifPaf:
         tracks = tracking.follow(people)
         joints, scores = tracking.surest(people, tracks, self.persons)
         extra = tracking.left_out(people, tracks, self.persons)
-        return Clip(id=name, joints=joints, scores=scores, layout=COCO17, extra=extra)
+        return Clip(
+            id=name, joints=joints, scores=scores, layout=COCO17, size=self.size, extra=extra
+        )
 
 
 def _clips(path: Path) -> dict[str, Path | dict[int, Path]]:

@@ -35,6 +35,7 @@ class OpenPose:
         persons: how many to keep at most.
         layout: "body25" or "openpose18"; by default the one of the first person found.
         units: of the coordinates; others than pixels if OpenPose ran with ``--keypoint_scale``.
+        size: (height, width) of all images in pixels, which the files do not tell.
 
     Raises:
         ValueError: an option is out of range.
@@ -43,10 +44,12 @@ class OpenPose:
     persons: int = 2
     layout: str | None = None
     units: str = "pixels"
+    size: source_files.Size = None
 
     def __post_init__(self) -> None:
         if self.persons < 1:
             raise ValueError(f"openpose: persons must be at least 1, got {self.persons}")
+        source_files.check_size("openpose", self.size)
         if self.layout is not None and layouts.find(self.layout) not in LAYOUTS:
             raise ValueError(f"openpose: layout {self.layout!r} must be body25 or openpose18")
 
@@ -85,7 +88,9 @@ class OpenPose:
         tracks = tracking.follow(people)
         joints, scores = tracking.surest(people, tracks, self.persons)
         extra = tracking.left_out(people, tracks, self.persons)
-        return Clip(id=name, joints=joints, scores=scores, layout=layout, extra=extra)
+        return Clip(
+            id=name, joints=joints, scores=scores, layout=layout, size=self.size, extra=extra
+        )
 
 
 def _clips(path: Path) -> dict[str, dict[int, Path]]:

@@ -1,7 +1,7 @@
 """Padding: what readers of arrays share, where clips of any length are filled up with zeros."""
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Real
 
 from skeldistill import layouts
 from skeldistill.layouts import Layout
@@ -26,6 +26,21 @@ def layout_of(num_joints: int, name: str | None) -> Layout:
             "another as option `layout`"
         )
     return layout
+
+
+def refuse_scores(clip: Real[np.ndarray, "c t v m"], layout: Layout) -> None:
+    """ValueError if the third of a first clip's channels can be no depth, but is a score.
+
+    Depths in metres are not all below 1, nor 0 just where x and y are.
+    """
+    x, y, third = clip
+    lost = (x == 0) & (y == 0)
+    likely = lost.any() and not lost.all() and np.array_equal(third == 0, lost)
+    if likely and third.min() >= 0 and third.max() <= 1:
+        raise ValueError(
+            f"its third channel looks like scores, not like the depths of {layout.name}; pass "
+            f"option layout=body25 for OpenPose's 25 joints, or layout={layout.name}"
+        )
 
 
 def check_sizes(persons: int, frames: int) -> None:

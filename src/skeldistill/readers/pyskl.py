@@ -31,7 +31,8 @@ class PYSKL:
     the file (PYSKL ignores them too), but not only such ids.
 
     Args:
-        layout: name of the joints' layout; by default the one layout with as many joints.
+        layout: name of the joints' layout; by default the one layout with as many joints; needed
+            for 25 in the image, which may be Kinect's or OpenPose's.
         units: of the coordinates; by default pixels in two dimensions and metres in three.
         classes: action names by label; by default those of ``{"classes": [...]}`` in a file
             ``classes.json`` beside the pickle, if there is one.
@@ -87,6 +88,11 @@ class PYSKL:
     def _layout(self, keypoint: np.ndarray, path: Path) -> Layout:
         if self.layout is not None:
             return layouts.find(self.layout)
+        if keypoint.shape[2:] == (25, 2):
+            raise ValueError(
+                f"{path} has 25 joints in the image; pass option layout=body25 (OpenPose) or "
+                "layout=ntu25 (Kinect)"
+            )
         try:
             return layouts.with_joints(keypoint.shape[2])
         except ValueError as error:

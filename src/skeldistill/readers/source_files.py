@@ -13,6 +13,9 @@ First = int | str | None
 frame, or `LOWEST`: the lowest that it has; None: what is likely (see `beginning`)."""
 LOWEST = "lowest"
 
+Size = tuple[int, int] | None
+"""Option of readers whose files say nothing of the images: (height, width) in pixels."""
+
 MOST_FRAMES = 108_000
 """An hour of video: what claims to be longer is a damaged file, and would fill the memory."""
 
@@ -73,6 +76,12 @@ def check_first(reader: str, first: First) -> None:
     """Refuse what is no number of a first frame."""
     if first not in (None, LOWEST) and (isinstance(first, str) or first < 0):
         raise ValueError(f"{reader}: first must be a number from 0, or {LOWEST}, got {first!r}")
+
+
+def check_size(reader: str, size: Size) -> None:
+    """Refuse what is no size of an image."""
+    if size is not None and min(size) < 1:
+        raise ValueError(f"{reader}: size must be (height, width) in pixels, got {list(size)}")
 
 
 def in_order(found: Mapping[int, T], nobody: T, first: int | None = None) -> list[T]:

@@ -29,10 +29,12 @@ class STGCNNpy:
     all ``.npy`` if there is none. Ids and labels come from the pickle ``train_label.pkl`` beside
     ``train_data.npy``; without it clips are called after the file and have no label. The split is
     the file's first word, train, val or test. Zeros at a clip's end, and persons who are all
-    zero, are left out; a joint at the origin is lost.
+    zero, are left out. A joint is lost where its score is 0; without scores none is, not even at
+    the origin, where a body may be centred on it.
 
     Args:
-        layout: name of the joints' layout; by default the one layout with as many joints.
+        layout: name of the joints' layout; by default the one layout with as many joints. 25 are
+            those of NTU RGB+D, and OpenPose's if it is said.
         scored: whether the last channel is the score, as in Kinetics-skeleton; by default it is,
             unless the layout is of a sensor that measures depth (ntu25, kinect20), if there are
             three channels.
@@ -94,6 +96,8 @@ class STGCNNpy:
         _, channels, frames, num_joints, persons = array.shape
         padding.check_sizes(persons, frames)
         layout = padding.layout_of(num_joints, self.layout)
+        if self.layout is None and channels == 3 and layout is layouts.NTU25:
+            padding.refuse_scores(array[0], layout)
         usual = channels == 3 and layout.name not in padding.IN_SPACE
         scored = usual if self.scored is None else self.scored
         if channels - scored not in (2, 3):

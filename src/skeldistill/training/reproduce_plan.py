@@ -33,6 +33,9 @@ from skeldistill.training.task import network_part
 FORWARD, BACKWARD = 1 / 3, 2 / 3
 """Shares of a training step: going back takes twice as long as going forth."""
 
+EVERYTHING = Given(views={}, divisions={}, all_there=True)
+"""For the papers' own views, whatever the user has."""
+
 Fill = Callable[[list[Cell]], dict[str, Any]]
 
 
@@ -71,8 +74,12 @@ def plan(
     def fill(row: list[Cell]) -> dict[str, Any]:
         needed = list(dict.fromkeys(v for cell in row for v in views_needed(cell, setting.family)))
         lacking = {name: given.missing(name) for name in needed}
+        wanted = as_if_there(row, given, setting)
+        for name in {name for experiment in wanted for name in _in_images(experiment)}:
+            if name in lacking and lacking[name] is None:
+                lacking[name] = given.unsized(name)
         of_row: dict[str, float] = {}
-        for experiment in as_if_there(row, given, setting):
+        for experiment in wanted:
             asked = {method for _, method in experiment.cells}
             for method in experiment.recipe.methods:
                 took = seconds(experiment, method, rate) / 3600
@@ -158,7 +165,7 @@ def size(experiment: Experiment, method: str) -> Size:
     """Of a method's network, without any data: as the known view's joints and classes are."""
     cell, recipe = experiment.cells[0][0], experiment.recipe
     body, sampling = recipe.methods[method], recipe.sampling_of(method)
-    high, low = sides(cell, Given(views={}, divisions={}, all_there=True), recipe.family)
+    high, low = sides(cell, EVERYTHING, recipe.family)
     view = known().views[high if body.view == "high" else low]
     assert cell.about.data is not None
     options = {
@@ -211,6 +218,17 @@ def seconds(experiment: Experiment, method: str, rate: float) -> float:
     runs = len(recipe.data.folds) * len(recipe.seeds)
     fitted = networks.find(network_part(recipe, body).name).closed_form_passes
     return runs * (fitted or recipe.training_of(method).epochs) * share * clips * passes / rate
+
+
+def _in_images(experiment: Experiment) -> set[str]:
+    """The views whose joints a recipe places in their images, by name."""
+    recipe = experiment.recipe
+    high, low = sides(experiment.cells[0][0], EVERYTHING, recipe.family)
+    return {
+        high if body.view == "high" else low
+        for name, body in recipe.methods.items()
+        if recipe.sampling_of(name).normalisation == "image"
+    }
 
 
 def _backwards(recipe: Recipe, method: str) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
+from skeldistill.data.store import Store
 from skeldistill.data.views import origins
 from skeldistill.recipe import Data, View, expanded
 from skeldistill.shelf import nearest
@@ -55,6 +56,26 @@ class Given:
         except ValueError as error:
             return f"{name}: {error}"
         return next((f"{name}: there is no {path}" for path in paths if not path.exists()), None)
+
+    def unsized(self, name: str) -> str | None:
+        """Why the joints of a view that is there cannot be placed in its images, in a line.
+
+        None if they can, or if there are files yet that only reading tells of.
+        """
+        view = self.views[name]
+        if self.all_there or not view.store:
+            return None
+        path = Path(expanded(view.store))
+        try:
+            store = Store.open(path)
+        except (OSError, ValueError) as error:
+            return f"{name}: {error}"
+        if (store.sizes > 0).all():
+            return None
+        return (
+            f"{name}: {path} has clips without an image size; import it with option "
+            "size=[height,width] or with labels of a store that knows sizes"
+        )
 
     def division(self, data: str, name: str) -> Division:
         """A data set's division, by the user's names of splits if he gives any."""
@@ -129,7 +150,8 @@ def example() -> str:
         "# Where the views of the papers' tables are. Take out those that you do not have.",
         "# A view is a store, or a reader with its source and options; $NAME is expanded.",
         "# Pose estimates take labels and splits from another view of the clips: `labels` names",
-        "# its store, or a CSV id,label,split.",
+        "# its store, or a CSV id,label,split. Their files are called as the clips are there.",
+        "# They know no image sizes: `size` is (height, width); without it the store's are taken.",
         "# Another estimator may stand in for one of the papers': say so under `note`.",
         "# Splits called otherwise than by the readers:",
         '#   splits: {sysu: {setting 1: {train: "s1_{:02d}_train", test: "s1_{:02d}_test"}}}',
