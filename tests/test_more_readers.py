@@ -133,6 +133,9 @@ def test_scores_are_not_taken_for_depths(tmp_path: Path, rng: np.random.Generato
     array[2] = rng.uniform(0.1, 1, array.shape[1:])
     np.save(tmp_path / "sure.npy", array)  # all of it may be a body close to a camera
     assert all_of("stgcn_npy", tmp_path / "sure.npy")["sure"].layout.name == "ntu25"
+    array[:, -3:] = 0  # padding
+    np.save(tmp_path / "padded.npy", array)
+    assert all_of("stgcn_npy", tmp_path / "padded.npy")["padded"].layout.name == "ntu25"
     array[:, :, 7] = 0
     np.save(tmp_path / "clip.npy", array)
     with pytest.raises(ValueError, match=r"looks like scores, .* layout=body25 .* layout=ntu25"):

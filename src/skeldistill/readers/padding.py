@@ -31,11 +31,12 @@ def layout_of(num_joints: int, name: str | None) -> Layout:
 def refuse_scores(clip: Real[np.ndarray, "c t v m"], layout: Layout) -> None:
     """ValueError if the third of a first clip's channels can be no depth, but is a score.
 
-    Depths in metres are not all below 1, nor 0 just where x and y are.
+    Depths in metres are not all below 1, nor 0 just where x and y are, in frames with others seen.
     """
     x, y, third = clip
     lost = (x == 0) & (y == 0)
-    likely = lost.any() and not lost.all() and np.array_equal(third == 0, lost)
+    in_part = (lost.any(axis=1) & ~lost.all(axis=1)).any()  # frames that are padding tell nothing
+    likely = in_part and np.array_equal(third == 0, lost)
     if likely and third.min() >= 0 and third.max() <= 1:
         raise ValueError(
             f"its third channel looks like scores, not like the depths of {layout.name}; pass "
