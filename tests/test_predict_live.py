@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 import torch
+from jaxtyping import Float
 from predicting import sides, small_checkpoint, write_video
+from torch import Tensor, nn
 
 from skeldistill import checkpoint
 from skeldistill.clip import Clip
@@ -16,13 +18,18 @@ from skeldistill.deploy.following import Moment, Pose
 from skeldistill.deploy.predict import Rules, Seen
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Hysteresis, Stretch
+from skeldistill.deploy.serve_engines import MOST_PEOPLE, Streamed, Windowed, engine
 from skeldistill.deploy.streaming import Stream
 from skeldistill.deploy.watching_live import FrameByFrame, Now
 from skeldistill.deploy.windows import Span
 from skeldistill.layouts import PENN13
 from skeldistill.networks import LiveGCN
+from skeldistill.networks.network import Network
+from skeldistill.networks.through_time import EachFrame, Path
+from skeldistill.prediction import Prediction, presence
 from skeldistill.readers.reader import Source
 from skeldistill.readers.tracking import PATIENCE, People
+from skeldistill.recipe import Sampling
 
 RULES = Rules(
     window=Span(length=4.0, seconds=False),
@@ -222,6 +229,78 @@ def test_who_is_gone_is_let_go_and_begins_anew(rng):
     actions += watching.finish()
     assert min(one.first_frame for one in actions if one.first_frame > 59) == away.stop
     assert watching.finish() == []
+
+
+class EachSide(Network):
+    """Says "left" of frames at negative x and "right" of those at positive x, without delay."""
+
+    def __init__(self, *, persons: int = 1):
+        super().__init__(PENN13, classes=2, persons=persons, channels=2)
+        self.feature_channels, self.temporal_stride = 2, 1
+        self.classifier = nn.Linear(2, 2, bias=False)
+        self.classifier.weight.data = 3 * torch.eye(2)
+
+    @staticmethod
+    def side(x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b 2 t 1"]:
+        mean = x[:, :1].mean(dim=3, keepdim=True)
+        return torch.cat([-mean, mean], dim=1)
+
+    def through_time(self) -> Path:
+        return EachFrame(self.side)
+
+    def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
+        x = self.side(joints.flatten(0, 1).permute(0, 3, 1, 2)).unflatten(0, joints.shape[:2])
+        logits = self.classifier(x.mean(dim=(3, 4)).mean(dim=1))
+        return Prediction(logits, x, presence(joints, joints.shape[2]))
+
+
+def each_side(*, persons: int = 1, frames: int = 10, **changes) -> Recogniser:
+    how = {"frames": frames, "persons": persons, "normalisation": "none", "confidence": False}
+    return Recogniser(
+        network=EachSide(persons=persons).eval(),
+        sampling=Sampling(**how | changes),
+        coordinates=2,
+        units="pixels",
+        classes=("left", "right"),
+    )
+
+
+def standing(number: int, **who: tuple[float, float]) -> Moment:
+    """A frame with people, called by letters, each at some x and so sure."""
+    people = {
+        ord(name): Pose(
+            joints=np.full((13, 2), x, np.float32), scores=np.full(13, sure, np.float32)
+        )
+        for name, (x, sure) in who.items()
+    }
+    return Moment(number=number, time=number / 30, people=people)
+
+
+def crowd(number: int) -> Moment:
+    """Seven people, the first the surest, but for every fifth frame."""
+    sure = np.linspace(0.9, 0.6, 7)[:: -1 if number % 5 == 4 else 1]
+    return standing(
+        number, **{name: (1.0, each) for name, each in zip("abcdefg", sure, strict=True)}
+    )
+
+
+def test_everybody_in_a_crowd_is_told_of():
+    rules = Rules(window=Span(length=10.0, seconds=False), hysteresis=LIVE.hysteresis)
+    watching = FrameByFrame(each_side(), rules, SEEN)
+    actions = [one for number in range(20) for one in watching.push(crowd(number))]
+    actions += watching.finish()
+    assert {(one.person, one.first_frame, one.last_frame) for one in actions} == {
+        (ord(name), 0, 19) for name in "abcdefg"
+    }
+
+
+@pytest.mark.parametrize(("recogniser", "kind"), [(each_side(), Streamed), (sides(), Windowed)])
+def test_a_page_is_told_of_the_same_few_of_a_crowd(recogniser, kind):
+    asked = engine(recogniser, 1.0, converting=False)
+    assert isinstance(asked, kind)
+    told = [{*asked.push(crowd(number), PENN13, None)} for number in range(10)]
+    assert told == [{*map(ord, "abcd")}] * 10
+    assert len(told[0]) == MOST_PEOPLE
 
 
 def test_a_camera_is_watched_frame_by_frame_and_drawn(camera, tmp_path):

@@ -17,7 +17,7 @@ from skeldistill.layouts import Layout
 from skeldistill.readers.tracking import PATIENCE
 
 MOST_PEOPLE = 4
-"""Whose actions are told, the surest; everybody is drawn."""
+"""Whose actions a page tells, the surest; everybody is drawn."""
 
 Told = dict[int | None, tuple[Float64[np.ndarray, " k"], float]]
 """Of everybody (None: of all together): probabilities, and how much of a window was seen."""
@@ -39,10 +39,11 @@ class Windowed:
         together = self._recogniser.sampling.persons > 1
         clips: dict[int | None, Clip] = {}
         shares: dict[int | None, float] = {}
-        for who in _asked(moment, together=together):
+        there = [who for who in surest(self._moments) if who in moment.people]
+        for who in [None] if together and there else there[:MOST_PEOPLE]:
             past = [one if who is None else alone(one, who) for one in self._moments]
             first = next(i for i, one in enumerate(past) if one.people)
-            people = surest(past, MOST_PEOPLE) if who is None else [who]
+            people = surest(past) if who is None else [who]
             clips[who] = clip_of(past[first:], people, "live", layout, size)
             shares[who] = min(1.0, age(past[first], moment) / (0.9 * self._seconds))
         if not clips:
@@ -61,11 +62,20 @@ class Streamed:
     clip in training, is so by the last frames here. So what is said is near to, not the same as,
     what a network says of the clip.
 
+    Args:
+        recogniser: whose network can run frame by frame.
+        seconds: of what it pools over.
+        converting: joints of another layout are converted.
+        most: of so many people it is told at the same time what they do, those who came first;
+            None: of all.
+
     Raises:
         ValueError: the network looks at whole clips, or would tell of what is long over.
     """
 
-    def __init__(self, recogniser: Recogniser, seconds: float, *, converting: bool) -> None:
+    def __init__(
+        self, recogniser: Recogniser, seconds: float, *, converting: bool, most: int | None = None
+    ) -> None:
         sampling = recogniser.sampling
         if sampling.frame_choice not in ("uniform", "resize") or "velocity" in sampling.stream:
             raise ValueError("these frames cannot be prepared before the next one is there")
@@ -76,20 +86,19 @@ class Streamed:
                 f"it speaks {late} frames late but looks at {sampling.frames} at once; train it "
                 f"with sampling.frames of {late} or more"
             )
-        self._recogniser, self._converting = recogniser, converting
+        self._recogniser, self._converting, self._most = recogniser, converting, most
         self._rate = sampling.frames / seconds
         self._streams: dict[int | None, _Row] = {}
 
     def push(self, moment: Moment, layout: Layout, size: tuple[int, int] | None) -> Told:
         """The newest frame; what is known by now."""
-        together = self._recogniser.sampling.persons > 1
-        asked = _asked(moment, together=together)
+        for who in self._new(moment):
+            self._streams[who] = _Row(self._recogniser, self._stream, moment.time)
         told: Told = {}
-        for who in asked:
-            if who not in self._streams:
-                self._streams[who] = _Row(self._recogniser, self._stream, moment.time)
-            row = self._streams[who]
+        for who, row in self._streams.items():
             one = moment if who is None else alone(moment, who)
+            if not one.people:
+                continue
             row.push(one, self._rate, layout, size, self._converting)
             if row.logits is not None:
                 told[who] = (self._recogniser.named(row.logits).probabilities, row.share)
@@ -113,6 +122,13 @@ class Streamed:
     def finish(self, who: int | None) -> Float64[np.ndarray, " k"]:
         """End somebody's stream: what the network says at its very end."""
         return self._recogniser.named(self._streams.pop(who).finish()).probabilities
+
+    def _new(self, moment: Moment) -> list[int | None]:
+        """Of whom a stream begins with this frame: all together, or the surest who came."""
+        if self._recogniser.sampling.persons > 1:
+            return [None] if moment.people and None not in self._streams else []
+        new = [who for who in surest([moment]) if who not in self._streams]
+        return [*new[: None if self._most is None else max(0, self._most - len(self._streams))]]
 
 
 class _Row:
@@ -147,7 +163,7 @@ class _Row:
         self._done += due
         for _ in range(min(due, self._past.maxlen or 1)):
             self._past.append(moment)
-            people = surest(self._past, MOST_PEOPLE)
+            people = surest(self._past)
             clip = clip_of(self._past, people, "live", layout, size)
             seen = next(self._recogniser.shown([clip], converting=converting))
             said = self._stream.push(torch.from_numpy(seen[:, :, -1]))
@@ -165,7 +181,7 @@ Engine = Windowed | Streamed
 def engine(recogniser: Recogniser, seconds: float, *, converting: bool) -> Engine:
     """Frame by frame where the network can and its delay is worth it, else windows of frames."""
     try:
-        return Streamed(recogniser, seconds, converting=converting)
+        return Streamed(recogniser, seconds, converting=converting, most=MOST_PEOPLE)
     except ValueError:
         return Windowed(recogniser, seconds, converting=converting)
 
@@ -173,10 +189,3 @@ def engine(recogniser: Recogniser, seconds: float, *, converting: bool) -> Engin
 def age(past: Moment, now: Moment) -> float:
     """Seconds since a frame. Times are sums of fractions: it must not seem a hair too young."""
     return now.time - past.time + 1e-6
-
-
-def _asked(moment: Moment, *, together: bool) -> list[int | None]:
-    """Of whom it is told what they do: all together, or the surest of those who are there."""
-    if not moment.people:
-        return []
-    return [None] if together else [*surest([moment], MOST_PEOPLE)]
