@@ -303,6 +303,46 @@ def test_a_page_is_told_of_the_same_few_of_a_crowd(recogniser, kind):
     assert len(told[0]) == MOST_PEOPLE
 
 
+@pytest.fixture
+def shown(monkeypatch):
+    """What streams are shown: x of the first joint at every place, of every frame."""
+    seen: list[list[float]] = []
+    push = Stream.push
+
+    def spy(stream, frame):
+        seen.append(frame[0, :, 0, 0].tolist())
+        return push(stream, frame)
+
+    monkeypatch.setattr(Stream, "push", spy)
+    return seen
+
+
+def test_persons_keep_their_places(shown):
+    streamed = Streamed(each_side(persons=2), 10 / 30, converting=False)
+    for number in range(20):
+        sure = 0.8 + 0.1 * (-1) ** number
+        streamed.push(standing(number, a=(-1, sure), b=(1, 1.6 - sure)), PENN13, None)
+    assert shown == [[-1, 1]] * 20
+
+    # who waits takes the place of who is gone for as long as a clip
+    for number in range(20, 40):
+        streamed.push(standing(number, b=(1, 0.5), c=(2, 0.9)), PENN13, None)
+    assert shown[20:] == [[0, 1]] * 9 + [[2, 1]] * 11
+
+    # and who is left is the first, as alone in a clip
+    for number in range(40, 60):
+        streamed.push(standing(number, b=(1, 0.5)), PENN13, None)
+    assert shown[40:] == [[0, 1]] * 9 + [[1, 0]] * 11
+
+
+def test_an_absence_is_shown_as_one(shown):
+    streamed = Streamed(each_side(), 10 / 30, converting=False)
+    for number in range(33):
+        people = {} if 5 <= number < 30 else {"a": (-1.0 if number < 5 else 1.0, 1.0)}
+        streamed.push(standing(number, **people), PENN13, None)
+    assert shown == [[-1]] * 5 + [[0]] * 25 + [[1]] * 3
+
+
 def test_a_camera_is_watched_frame_by_frame_and_drawn(camera, tmp_path):
     span = Span(length=2.0, seconds=True)
     rules = Rules(window=span, hysteresis=LIVE.hysteresis)

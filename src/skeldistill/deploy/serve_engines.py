@@ -97,10 +97,8 @@ class Streamed:
         told: Told = {}
         for who, row in self._streams.items():
             one = moment if who is None else alone(moment, who)
-            if not one.people:
-                continue
             row.push(one, self._rate, layout, size, self._converting)
-            if row.logits is not None:
+            if one.people and row.logits is not None:
                 told[who] = (self._recogniser.named(row.logits).probabilities, row.share)
         for who in self.gone(moment.time):
             del self._streams[who]
@@ -139,6 +137,8 @@ class _Row:
         self._stream = copy(stream)  # the weights are shared; nothing was ever pushed there
         self._stream.reset()
         self._past: deque[Moment] = deque(maxlen=recogniser.sampling.frames)
+        self._places: list[int | None] = [None] * recogniser.sampling.persons
+        self._unseen: list[Moment] = []  # they count only if somebody comes back
         self._begun, self._done = time, 0
         self.last = time
         self.logits: np.ndarray | None = None
@@ -157,22 +157,44 @@ class _Row:
         converting: bool,
     ) -> None:
         """Go on to a frame, at so many frames a second, with the same one again if it came late."""
+        if not moment.people:
+            self._unseen.append(moment)
+            return
         self.last = moment.time
-        # times are sums of fractions: a frame that is due now must not seem a hair too early
-        due = int((moment.time - self._begun) * rate + 1e-6) + 1 - self._done
-        self._done += due
-        for _ in range(min(due, self._past.maxlen or 1)):
-            self._past.append(moment)
-            people = surest(self._past)
-            clip = clip_of(self._past, people, "live", layout, size)
-            seen = next(self._recogniser.shown([clip], converting=converting))
-            said = self._stream.push(torch.from_numpy(seen[:, :, -1]))
-            if said is not None:
-                self.logits = said.logits[0].numpy()
+        for one in (*self._unseen, moment):
+            # times are sums of fractions: a frame that is due now must not seem a hair too early
+            due = int((one.time - self._begun) * rate + 1e-6) + 1 - self._done
+            self._done += due
+            for _ in range(min(due, self._past.maxlen or 1)):
+                self._past.append(one)
+                self._step(layout, size, converting)
+        self._unseen.clear()
 
     def finish(self) -> np.ndarray:
         """The logits once no frame follows."""
         return self._stream.finish().logits[0].numpy()
+
+    def _step(self, layout: Layout, size: tuple[int, int] | None, converting: bool) -> None:
+        """Show the network the newest frame."""
+        self._seat()
+        network = self._recogniser.network
+        seen = np.zeros((1, network.persons, network.layout.num_joints, network.channels))
+        if any(who is not None for who in self._places):
+            clip = clip_of(self._past, self._places, "live", layout, size)
+            seen = next(self._recogniser.shown([clip], converting=converting))[:, :, -1]
+        said = self._stream.push(torch.from_numpy(seen.astype(np.float32)))
+        if said is not None:
+            self.logits = said.logits[0].numpy()
+
+    def _seat(self) -> None:
+        """Who has a place keeps it as long as the past has them: a layer remembers by places."""
+        there = surest(self._past)
+        self._places = [who if who in there else None for who in self._places]
+        waiting = iter([who for who in there if who not in self._places])
+        self._places = [next(waiting, None) if who is None else who for who in self._places]
+        if self._places[0] is None:  # clips are centred on the first
+            at = next((i for i, who in enumerate(self._places) if who is not None), 0)
+            self._places[0], self._places[at] = self._places[at], None
 
 
 Engine = Windowed | Streamed
