@@ -15,7 +15,7 @@ from skeldistill.clip import Clip
 from skeldistill.data.store_writer import StoreWriter
 from skeldistill.deploy import running, sources, video
 from skeldistill.deploy.following import Moment, Pose
-from skeldistill.deploy.predict import Rules, Seen
+from skeldistill.deploy.predict import Rules, Seen, Watching
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Hysteresis, Stretch
 from skeldistill.deploy.serve_engines import MOST_PEOPLE, Streamed, Windowed, engine
@@ -183,22 +183,22 @@ def test_what_is_said_with_a_frame_is_what_the_stream_says(rng):
         recogniser, LIVE, SEEN, listen=lambda who, one: heard.update({one.first: (who, one)})
     )
     stream, actions = Stream(recogniser.network, 60, features=False), []
-    for moment in walking(50, rng):
+    for moment in walking(53, rng):
         actions += watching.push(moment)
         pose = moment.people[0]
         frame = np.concatenate([pose.joints, pose.scores[:, None]], axis=1)
         said = stream.push(torch.from_numpy(frame)[None, None])
-        about = moment.number - stream.delay
-        assert (said is None) == (about not in heard)
-        if said is not None:
+        about, between = divmod(moment.number - stream.delay, 2)  # half of the frames until then
+        assert (said is None) == (about < 0)
+        if said is not None and not between:
             who, stretch = heard[about]
             expected = recogniser.named(said.logits[0].numpy()).probabilities
             np.testing.assert_allclose(stretch.probabilities, expected, atol=1e-5)
             assert (who, stretch.last) == (0, about)
     actions += watching.finish()
     assert actions[0].first_frame == 0
-    assert actions[-1].last_frame == 49
-    assert actions[-1].end == pytest.approx(50 / 30)
+    assert actions[-1].last_frame == 52
+    assert actions[-1].end == pytest.approx(53 / 30)
     for before, after in itertools.pairwise(actions):
         assert before.last_frame < after.first_frame
 
@@ -274,6 +274,25 @@ def standing(number: int, **who: tuple[float, float]) -> Moment:
         for name, (x, sure) in who.items()
     }
     return Moment(number=number, time=number / 30, people=people)
+
+
+@pytest.mark.parametrize("window", [10, 40])
+@pytest.mark.parametrize("changed", [40, 90])
+def test_an_action_begins_when_it_is_begun(window, changed):
+    rules = Rules(
+        window=Span(length=float(window), seconds=False), hysteresis=Hysteresis(smoothing=1)
+    )
+    for kind in (FrameByFrame, Watching):
+        watching = kind(each_side(frames=window), rules, SEEN)
+        actions = []
+        for number in range(120):
+            moment = standing(number, a=(-1 if number < changed else 1, 1.0))
+            actions += watching.push(moment)
+        actions += watching.finish()
+        assert [one.label for one in actions] == ["left", "right"]
+        step = 1 if kind is FrameByFrame else window // 4
+        assert abs(actions[1].first_frame - changed) <= step
+        assert actions[1].start == pytest.approx(actions[1].first_frame / 30)
 
 
 def crowd(number: int) -> Moment:

@@ -87,7 +87,7 @@ class Streamed:
                 f"with sampling.frames of {late} or more"
             )
         self._recogniser, self._converting, self._most = recogniser, converting, most
-        self._rate = sampling.frames / seconds
+        self._seconds, self._rate = seconds, sampling.frames / seconds
         self._streams: dict[int | None, _Row] = {}
 
     def push(self, moment: Moment, layout: Layout, size: tuple[int, int] | None) -> Told:
@@ -106,8 +106,13 @@ class Streamed:
 
     @property
     def late(self) -> float:
-        """So many seconds after a frame it is known what the network says of it."""
-        return self._stream.delay / self._rate
+        """So many seconds after a frame, at most, the network speaks of those around it."""
+        return self._stream.delay / self._rate + self._seconds / 2
+
+    def middle(self, who: int | None, now: float) -> float:
+        """The time in the middle of the frames of which the network speaks now."""
+        end = now - self._stream.delay / self._rate
+        return (max(self._streams[who].begun, end - self._seconds) + end) / 2
 
     def seen(self, now: float) -> list[int | None]:
         """Who was in the frame of this moment."""
@@ -139,7 +144,7 @@ class _Row:
         self._past: deque[Moment] = deque(maxlen=recogniser.sampling.frames)
         self._places: list[int | None] = [None] * recogniser.sampling.persons
         self._unseen: list[Moment] = []  # they count only if somebody comes back
-        self._begun, self._done = time, 0
+        self.begun, self._done = time, 0
         self.last = time
         self.logits: np.ndarray | None = None
 
@@ -163,7 +168,7 @@ class _Row:
         self.last = moment.time
         for one in (*self._unseen, moment):
             # times are sums of fractions: a frame that is due now must not seem a hair too early
-            due = int((one.time - self._begun) * rate + 1e-6) + 1 - self._done
+            due = int((one.time - self.begun) * rate + 1e-6) + 1 - self._done
             self._done += due
             for _ in range(min(due, self._past.maxlen or 1)):
                 self._past.append(one)
