@@ -20,6 +20,7 @@ from skeldistill.clip import Clip
 from skeldistill.deploy import export_example, export_folder
 from skeldistill.deploy.export import export_torch, torch_scores
 from skeldistill.deploy.export_measure import Measuring
+from skeldistill.deploy.export_onnx import Agreement
 from skeldistill.deploy.export_program import program_of
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.layouts import PENN13
@@ -282,6 +283,45 @@ def test_a_program_runs_without_skeldistill(tmp_path, rng):
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)["probabilities"]
     np.testing.assert_allclose(found, recogniser.recognise(one).probabilities, atol=1e-4)
+
+
+def test_another_export_takes_the_place_of_the_first_whole(store, tmp_path, monkeypatch):
+    from skeldistill.deploy import export
+
+    told = Agreement(frames=None, difference=0.0, largest=1.0)
+    written = []
+
+    def write(network, path, frames):
+        path.write_text(f"network {len(written)}")
+        written.append(path)
+        return told
+
+    monkeypatch.setattr(export, "write_onnx", write)
+    monkeypatch.setattr(export, "OnnxScores", lambda path: None)
+    monkeypatch.setattr(export, "_measure", lambda *_: None)
+    monkeypatch.setattr(export, "quantise", lambda big, small, _: small.write_text("int8"))
+    recogniser, out = Recogniser.of(Tiny(PENN13), about()), tmp_path / "out"
+    measuring = Measuring.of(recogniser, store.path, None)
+    export.export_onnx(recogniser, out, measuring=measuring, int8=True)
+    assert {path.name for path in out.iterdir()} == FILES | {"model.onnx", "model.int8.onnx"}
+    assert "[model.int8.onnx]" in (out / "example.py").read_text()
+
+    export.export_onnx(recogniser, out)
+    assert {path.name for path in out.iterdir()} == FILES | {"model.onnx"}
+    assert (out / "model.onnx").read_text() == "network 1"
+    assert "int8" not in (out / "example.py").read_text()
+
+    example = (out / "example.py").read_text()
+    with pytest.raises(ValueError, match=r"out holds model\.onnx, which its example\.py"):
+        export_torch(recogniser, out)
+    assert {path.name for path in out.iterdir()} == FILES | {"model.onnx"}
+    assert (out / "example.py").read_text() == example
+
+    # a network is not left with the description of another, whatever happens between
+    monkeypatch.setattr(export, "write_folder", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export.export_onnx(recogniser, out)
+    assert {path.name for path in out.iterdir()} == FILES
 
 
 def test_a_program_takes_any_clips_and_leaves_the_network_as_it_was(model):

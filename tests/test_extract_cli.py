@@ -36,6 +36,18 @@ def test_from_videos_to_a_pair_of_stores(skeldistill, folder, tmp_path):
     assert "0 errors" in out
 
 
+def test_what_a_table_does_not_name_is_told_before_anything_is_extracted(
+    skeldistill, folder, tmp_path
+):
+    rows = "video,label\nclap/a,clap\nclap/bb,clap\n"
+    (tmp_path / "labels.csv").write_text(rows, encoding="utf-8")
+    words = ("videos", "a.arrow", "--estimator", "rtmpose", "--labels", "labels.csv")
+    code, _, err = skeldistill("extract", *words, "--engine", "rai")
+    assert code == 1
+    assert "labels.csv: 1 of 2 rows left out, which name no video; the first is 'clap/bb'" in err
+    assert "labels.csv: 3 of 4 videos not named, which stay without label" in err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from skeldistill.deploy.extract_sources import Footage, find, labelled_by_csv, labelled_by_folders
+from skeldistill.deploy.extract_sources import (
+    Footage,
+    find,
+    labelled_by_csv,
+    labelled_by_folders,
+    missed,
+)
 
 pytest.importorskip("av")
 
@@ -77,6 +83,18 @@ def test_a_table_names_labels_and_more(tmp_path):
     ]
     videos, classes = labelled_by_csv(footage("a"), table(tmp_path, "video,label\na,12\n"))
     assert (classes, videos[0].label) == ((), 12)
+
+
+def test_what_a_table_and_the_videos_do_not_share_is_told(tmp_path):
+    file = table(tmp_path, "video,label\nwave_01,wave\nwalk_1.mp4,walk\nrun-01,run\nsit_01.mp4,\n")
+    videos = footage("wave_01", "walk_01", "run_01", "sit_01")
+    assert missed(videos, file) == [
+        f"{file}: 2 of 4 rows left out, which name no video; the first is 'walk_1.mp4' "
+        "(is it 'walk_01'?)",
+        f"{file}: 2 of 4 videos not named, which stay without label; the first is 'walk_01'",
+    ]
+    assert len(missed(videos[:1], file)) == 1
+    assert missed(videos[:1], table(tmp_path, "video,label\nwave_01.mp4,wave\n")) == []
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,8 @@ def test_a_lonely_network_has_a_card_too(tmp_path):
     network, about = checkpoint.load(saved(tmp_path / "network.safetensors"))
     about = {key: about[key] for key in ("classes", "units", "sampling", "coordinates")}
     checkpoint.save(tmp_path / "bare.safetensors", network, about=about)
+    export_hub(tmp_path / "network.safetensors", tmp_path / "out")
+    assert (tmp_path / "out" / "recipe.yaml").exists()
     export_hub(tmp_path / "bare.safetensors", tmp_path / "out")
     assert "nobody measured it" in (tmp_path / "out" / "README.md").read_text()
     assert not (tmp_path / "out" / "recipe.yaml").exists()
@@ -101,9 +103,18 @@ def test_paths_of_the_machine_are_not_told(shared):
     ],
 )
 def test_what_is_left_of_a_path(path, left):
-    about = {"recipe": {"data": {"low": {"source": path}}, "methods": {"x": {"start_from": path}}}}
+    options = {"missing": path, "splits": [path, {"test": path}], "people": 2}
+    view = {"source": path, "options": options, "degradations": [{"options": {"like": path}}]}
+    recipe = {"data": {"low": view, "group": "/[a-z]+"}, "methods": {"x": {"start_from": path}}}
+    about = {"recipe": recipe}
     told = without_paths(about)["recipe"]
-    assert told["data"]["low"]["source"] == told["methods"]["x"]["start_from"] == left
+    assert told["data"]["group"] == "/[a-z]+"
+    assert told["methods"]["x"]["start_from"] == left
+    assert told["data"]["low"] == {
+        "source": left,
+        "options": {"missing": left, "splits": [left, {"test": left}], "people": 2},
+        "degradations": [{"options": {"like": left}}],
+    }
     assert about["recipe"]["data"]["low"]["source"] == path
 
 

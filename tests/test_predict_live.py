@@ -7,7 +7,9 @@ import signal
 import numpy as np
 import pytest
 import torch
+from jaxtyping import Float
 from predicting import sides, small_checkpoint, write_video
+from torch import Tensor, nn
 
 from skeldistill import checkpoint
 from skeldistill.cli.predict import ended_well
@@ -15,16 +17,21 @@ from skeldistill.clip import Clip
 from skeldistill.data.store_writer import StoreWriter
 from skeldistill.deploy import running, sources, video
 from skeldistill.deploy.following import Moment, Pose
-from skeldistill.deploy.predict import Rules, Seen
+from skeldistill.deploy.predict import Rules, Seen, Watching
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Hysteresis, Stretch
+from skeldistill.deploy.serve_engines import MOST_PEOPLE, Streamed, Windowed, engine
 from skeldistill.deploy.streaming import Stream
 from skeldistill.deploy.watching_live import FrameByFrame, Now
 from skeldistill.deploy.windows import Span
 from skeldistill.layouts import PENN13
 from skeldistill.networks import LiveGCN
+from skeldistill.networks.network import Network
+from skeldistill.networks.through_time import EachFrame, Path
+from skeldistill.prediction import Prediction, presence
 from skeldistill.readers.reader import Source
 from skeldistill.readers.tracking import PATIENCE, People
+from skeldistill.recipe import Sampling
 
 RULES = Rules(
     window=Span(length=4.0, seconds=False),
@@ -228,22 +235,22 @@ def test_what_is_said_with_a_frame_is_what_the_stream_says(rng):
         recogniser, LIVE, SEEN, listen=lambda who, one: heard.update({one.first: (who, one)})
     )
     stream, actions = Stream(recogniser.network, 60, features=False), []
-    for moment in walking(50, rng):
+    for moment in walking(53, rng):
         actions += watching.push(moment)
         pose = moment.people[0]
         frame = np.concatenate([pose.joints, pose.scores[:, None]], axis=1)
         said = stream.push(torch.from_numpy(frame)[None, None])
-        about = moment.number - stream.delay
-        assert (said is None) == (about not in heard)
-        if said is not None:
+        about, between = divmod(moment.number - stream.delay, 2)  # half of the frames until then
+        assert (said is None) == (about < 0)
+        if said is not None and not between:
             who, stretch = heard[about]
             expected = recogniser.named(said.logits[0].numpy()).probabilities
             np.testing.assert_allclose(stretch.probabilities, expected, atol=1e-5)
             assert (who, stretch.last) == (0, about)
     actions += watching.finish()
     assert actions[0].first_frame == 0
-    assert actions[-1].last_frame == 49
-    assert actions[-1].end == pytest.approx(50 / 30)
+    assert actions[-1].last_frame == 52
+    assert actions[-1].end == pytest.approx(53 / 30)
     for before, after in itertools.pairwise(actions):
         assert before.last_frame < after.first_frame
 
@@ -274,6 +281,137 @@ def test_who_is_gone_is_let_go_and_begins_anew(rng):
     actions += watching.finish()
     assert min(one.first_frame for one in actions if one.first_frame > 59) == away.stop
     assert watching.finish() == []
+
+
+class EachSide(Network):
+    """Says "left" of frames at negative x and "right" of those at positive x, without delay."""
+
+    def __init__(self, *, persons: int = 1):
+        super().__init__(PENN13, classes=2, persons=persons, channels=2)
+        self.feature_channels, self.temporal_stride = 2, 1
+        self.classifier = nn.Linear(2, 2, bias=False)
+        self.classifier.weight.data = 3 * torch.eye(2)
+
+    @staticmethod
+    def side(x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b 2 t 1"]:
+        mean = x[:, :1].mean(dim=3, keepdim=True)
+        return torch.cat([-mean, mean], dim=1)
+
+    def through_time(self) -> Path:
+        return EachFrame(self.side)
+
+    def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
+        x = self.side(joints.flatten(0, 1).permute(0, 3, 1, 2)).unflatten(0, joints.shape[:2])
+        logits = self.classifier(x.mean(dim=(3, 4)).mean(dim=1))
+        return Prediction(logits, x, presence(joints, joints.shape[2]))
+
+
+def each_side(*, persons: int = 1, frames: int = 10, **changes) -> Recogniser:
+    how = {"frames": frames, "persons": persons, "normalisation": "none", "confidence": False}
+    return Recogniser(
+        network=EachSide(persons=persons).eval(),
+        sampling=Sampling(**how | changes),
+        coordinates=2,
+        units="pixels",
+        classes=("left", "right"),
+    )
+
+
+def standing(number: int, **who: tuple[float, float]) -> Moment:
+    """A frame with people, called by letters, each at some x and so sure."""
+    people = {
+        ord(name): Pose(
+            joints=np.full((13, 2), x, np.float32), scores=np.full(13, sure, np.float32)
+        )
+        for name, (x, sure) in who.items()
+    }
+    return Moment(number=number, time=number / 30, people=people)
+
+
+@pytest.mark.parametrize("window", [10, 40])
+@pytest.mark.parametrize("changed", [40, 90])
+def test_an_action_begins_when_it_is_begun(window, changed):
+    rules = Rules(
+        window=Span(length=float(window), seconds=False), hysteresis=Hysteresis(smoothing=1)
+    )
+    for kind in (FrameByFrame, Watching):
+        watching = kind(each_side(frames=window), rules, SEEN)
+        actions = []
+        for number in range(120):
+            moment = standing(number, a=(-1 if number < changed else 1, 1.0))
+            actions += watching.push(moment)
+        actions += watching.finish()
+        assert [one.label for one in actions] == ["left", "right"]
+        step = 1 if kind is FrameByFrame else window // 4
+        assert abs(actions[1].first_frame - changed) <= step
+        assert actions[1].start == pytest.approx(actions[1].first_frame / 30)
+
+
+def crowd(number: int) -> Moment:
+    """Seven people, the first the surest, but for every fifth frame."""
+    sure = np.linspace(0.9, 0.6, 7)[:: -1 if number % 5 == 4 else 1]
+    return standing(
+        number, **{name: (1.0, each) for name, each in zip("abcdefg", sure, strict=True)}
+    )
+
+
+def test_everybody_in_a_crowd_is_told_of():
+    rules = Rules(window=Span(length=10.0, seconds=False), hysteresis=LIVE.hysteresis)
+    watching = FrameByFrame(each_side(), rules, SEEN)
+    actions = [one for number in range(20) for one in watching.push(crowd(number))]
+    actions += watching.finish()
+    assert {(one.person, one.first_frame, one.last_frame) for one in actions} == {
+        (ord(name), 0, 19) for name in "abcdefg"
+    }
+
+
+@pytest.mark.parametrize(("recogniser", "kind"), [(each_side(), Streamed), (sides(), Windowed)])
+def test_a_page_is_told_of_the_same_few_of_a_crowd(recogniser, kind):
+    asked = engine(recogniser, 1.0, converting=False)
+    assert isinstance(asked, kind)
+    told = [{*asked.push(crowd(number), PENN13, None)} for number in range(10)]
+    assert told == [{*map(ord, "abcd")}] * 10
+    assert len(told[0]) == MOST_PEOPLE
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What streams are shown: x of the first joint at every place, of every frame."""
+    seen: list[list[float]] = []
+    push = Stream.push
+
+    def spy(stream, frame):
+        seen.append(frame[0, :, 0, 0].tolist())
+        return push(stream, frame)
+
+    monkeypatch.setattr(Stream, "push", spy)
+    return seen
+
+
+def test_persons_keep_their_places(shown):
+    streamed = Streamed(each_side(persons=2), 10 / 30, converting=False)
+    for number in range(20):
+        sure = 0.8 + 0.1 * (-1) ** number
+        streamed.push(standing(number, a=(-1, sure), b=(1, 1.6 - sure)), PENN13, None)
+    assert shown == [[-1, 1]] * 20
+
+    # who waits takes the place of who is gone for as long as a clip
+    for number in range(20, 40):
+        streamed.push(standing(number, b=(1, 0.5), c=(2, 0.9)), PENN13, None)
+    assert shown[20:] == [[0, 1]] * 9 + [[2, 1]] * 11
+
+    # and who is left is the first, as alone in a clip
+    for number in range(40, 60):
+        streamed.push(standing(number, b=(1, 0.5)), PENN13, None)
+    assert shown[40:] == [[0, 1]] * 9 + [[1, 0]] * 11
+
+
+def test_an_absence_is_shown_as_one(shown):
+    streamed = Streamed(each_side(), 10 / 30, converting=False)
+    for number in range(33):
+        people = {} if 5 <= number < 30 else {"a": (-1.0 if number < 5 else 1.0, 1.0)}
+        streamed.push(standing(number, **people), PENN13, None)
+    assert shown == [[-1]] * 5 + [[0]] * 25 + [[1]] * 3
 
 
 def test_a_camera_is_watched_frame_by_frame_and_drawn(camera, tmp_path):

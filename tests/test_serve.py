@@ -623,6 +623,16 @@ def test_cameras_are_bounded_and_silent_ones_let_go(fresh, monkeypatch):
     assert fresh.post(f"/api/live/{first}", content=picture(0)).status_code == 404
 
 
+def test_a_silent_camera_is_let_go_though_nobody_begins_another(monkeypatch):
+    monkeypatch.setattr(serve, "LOOK", 0.01)
+    monkeypatch.setattr(serve_live, "IDLE", -1.0)
+    closed = threading.Event()
+    monkeypatch.setattr(serve_live.Live, "close", lambda live: closed.set())
+    with client_of(serve.application(serving()), base_url=HERE) as client:
+        client.post("/api/live", json={})
+        assert closed.wait(timeout=60)
+
+
 def live_recogniser(frames: int, network: type = LiveGCN) -> Recogniser:
     torch.manual_seed(0)
     about = {

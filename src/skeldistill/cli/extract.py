@@ -73,6 +73,8 @@ def extract(
     if labels == FOLDERS:
         videos, classes = extract_sources.labelled_by_folders(videos)
     elif labels is not None:
+        for line in extract_sources.missed(videos, Path(labels)):
+            typer.echo(line, err=True)
         videos, classes = extract_sources.labelled_by_csv(videos, Path(labels))
     selection = extraction.Selection(
         persons=persons, choice=pick("choice", extraction.CHOICES, choose)

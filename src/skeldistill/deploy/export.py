@@ -9,6 +9,7 @@ The folder holds the network and all that is needed to run it: how clips are pre
 
 import copy
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from jaxtyping import Float32
 
 from skeldistill.deploy.export_example import fills, onnx_example, torch_example
-from skeldistill.deploy.export_folder import write_folder
+from skeldistill.deploy.export_folder import forget, refuse_others, write_folder
 from skeldistill.deploy.export_int8 import quantise
 from skeldistill.deploy.export_measure import Measuring, Scores
 from skeldistill.deploy.export_onnx import Agreement, OnnxScores, compare, write_onnx
@@ -43,7 +44,8 @@ def export_onnx(
 ) -> None:
     """Write ``model.onnx`` and what is needed to run it; with `int8`, ``model.int8.onnx`` too.
 
-    The files are run in ONNX Runtime, and what came of it is said, before they get their names.
+    The files are run in ONNX Runtime, and what came of it is said, before they get their names. An
+    earlier export of this kind in the folder is replaced, with its ``model.int8.onnx``.
 
     Args:
         recogniser: the network, and how clips are prepared for it.
@@ -54,24 +56,27 @@ def export_onnx(
         tell: takes how far measuring is.
 
     Raises:
-        ValueError: the network cannot be exported; int8 without clips.
+        ValueError: the network cannot be exported; int8 without clips; the folder holds an export
+            of another kind.
     """
     network, sampling = recogniser.network, recogniser.sampling
     if int8 and measuring is None:
         raise ValueError("int8 needs clips to set its scales by; name a store (--store)")
-    with whole(folder / "model.onnx") as partial:
+    refuse_others(folder, "model.onnx", "model.int8.onnx")
+    with ExitStack() as files:
+        partial = files.enter_context(whole(folder / "model.onnx"))
         agreement = write_onnx(network, partial, sampling.frames)
         say(f"model.onnx: {agreement}; {_takes(agreement.frames)}")
         runners = {"PyTorch": torch_scores(network), "model.onnx": OnnxScores(partial)}
         if int8:
             assert measuring is not None
-            with whole(folder / "model.int8.onnx") as smaller:
-                quantise(partial, smaller, measuring.calibration())
-                runners["model.int8.onnx"] = OnnxScores(smaller)
-                _measure(measuring, runners, say, tell)
-        elif measuring is not None:
+            smaller = files.enter_context(whole(folder / "model.int8.onnx"))
+            quantise(partial, smaller, measuring.calibration())
+            runners["model.int8.onnx"] = OnnxScores(smaller)
+        if measuring is not None:
             _measure(measuring, runners, say, tell)
-    _describe(folder, recogniser, agreement.frames, onnx_example(recogniser), say)
+        example = onnx_example(recogniser, int8=int8)
+        _describe(folder, recogniser, agreement.frames, example, say)
 
 
 def export_torch(
@@ -85,15 +90,16 @@ def export_torch(
     """Write ``model.pt2``, which ``torch.export.load`` opens, and what is needed to run it.
 
     Raises:
-        ValueError: the network cannot be exported.
+        ValueError: the network cannot be exported; the folder holds an export of another kind.
     """
     network = recogniser.network
+    refuse_others(folder, "model.pt2")
     with whole(folder / "model.pt2") as partial:
         scores, agreement = _torch_file(network, partial, recogniser.sampling.frames)
         say(f"model.pt2: {agreement}; {_takes(agreement.frames)}")
         if measuring is not None:
             _measure(measuring, {"PyTorch": torch_scores(network), "model.pt2": scores}, say, tell)
-    _describe(folder, recogniser, agreement.frames, torch_example(recogniser), say)
+        _describe(folder, recogniser, agreement.frames, torch_example(recogniser), say)
 
 
 def torch_scores(network: Network) -> Scores:
@@ -148,6 +154,8 @@ def _measure(measuring: Measuring, runners: dict, say: Say, tell: Tell) -> None:
 def _describe(
     folder: Path, recogniser: Recogniser, frames: int | None, example: str, say: Say
 ) -> None:
+    """Describe a network before it gets its name, so that none is beside another's words."""
+    forget(folder)
     write_folder(folder, recogniser, frames, example)
     if not fills(recogniser):
         assert recogniser.completion is not None

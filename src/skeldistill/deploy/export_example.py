@@ -195,10 +195,10 @@ print(json.dumps({"label": labels[best], "probabilities": probabilities}))
 """
 
 
-def onnx_example(recogniser: Recogniser) -> str:
-    """The script that runs ``model.onnx`` with numpy and onnxruntime alone."""
+def onnx_example(recogniser: Recogniser, *, int8: bool = False) -> str:
+    """The script that runs ``model.onnx``, or its int8 form, with numpy and onnxruntime alone."""
     needs = {"needs": "numpy and onnxruntime alone", "library": "onnxruntime"}
-    return _script(recogniser, needs, " [model.int8.onnx]", ONNX, RUN_ONNX)
+    return _script(recogniser, needs, " [model.int8.onnx]" if int8 else "", ONNX, RUN_ONNX)
 
 
 def torch_example(recogniser: Recogniser) -> str:

@@ -17,8 +17,31 @@ from skeldistill.shelf import build
 FORMAT = 1
 """The version of preprocessing.json."""
 
+NETWORKS = ("model.onnx", "model.int8.onnx", "model.pt2", "step.onnx")
+"""What the other files of a folder are about."""
+
 TRAINING_ONLY = ("rotation", "scaling", "shear", "mirror", "noise", "crop")
 """What a recipe's sampling holds that happens in training alone."""
+
+
+def refuse_others(folder: Path, *own: str) -> None:
+    """Refuse a folder whose example.py and preprocessing.json are about another kind of export.
+
+    Raises:
+        ValueError: it holds a network that is none of `own`.
+    """
+    for name in NETWORKS:
+        if name not in own and (folder / name).exists():
+            raise ValueError(
+                f"{folder} holds {name}, which its example.py and preprocessing.json are about; "
+                "name another folder, or remove it"
+            )
+
+
+def forget(folder: Path) -> None:
+    """Remove the networks of the last export, which are not what is described from now on."""
+    for name in NETWORKS:
+        (folder / name).unlink(missing_ok=True)
 
 
 def write_folder(folder: Path, recogniser: Recogniser, frames: int | None, example: str) -> None:

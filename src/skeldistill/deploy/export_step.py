@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from skeldistill import __version__
-from skeldistill.deploy.export_folder import streamed, write_beside
+from skeldistill.deploy.export_folder import forget, refuse_others, streamed, write_beside
 from skeldistill.deploy.export_onnx import Agreement, convert
 from skeldistill.deploy.export_program import example, quietly, refused
 from skeldistill.deploy.export_step_example import step_example
@@ -71,10 +71,12 @@ def export_step(
     """Write ``step.onnx``, the state that a clip begins with, how both are used, and an example.
 
     Raises:
-        ValueError: the network looks at whole clips, or says something else in ONNX Runtime.
+        ValueError: the network looks at whole clips, or says something else in ONNX Runtime; the
+            folder holds an export of another kind.
     """
     for package in ("onnx", "onnxruntime", "onnxscript"):
         require(package, extra="export")
+    refuse_others(folder, "step.onnx")
     network = recogniser.network
     step = StreamingStep(folded(network))
     with whole(folder / "step.onnx") as partial:
@@ -85,12 +87,13 @@ def export_step(
         say(f"step.onnx: {agreement}; result {step.delay} frames after a frame")
         state = zip(step.state_names, OpenStep(step).start(1), strict=True)
         arrays: dict[str, Any] = {name: part.numpy() for name, part in state}
+        forget(folder)
         with whole(folder / "start.npz") as first:
             np.savez(first, **arrays)
-    text = json.dumps(_described(recogniser, step), indent=2, ensure_ascii=False)
-    write_text(folder / "step.json", f"{text}\n")
-    prepared = streamed(recogniser, step.frames)
-    write_beside(folder, recogniser, prepared, step_example(recogniser))
+        text = json.dumps(_described(recogniser, step), indent=2, ensure_ascii=False)
+        write_text(folder / "step.json", f"{text}\n")
+        prepared = streamed(recogniser, step.frames)
+        write_beside(folder, recogniser, prepared, step_example(recogniser))
     if recogniser.completion is not None:
         say(
             f"note: training filled lost joints by {recogniser.completion.name}, which example.py "

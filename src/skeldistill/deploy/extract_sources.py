@@ -4,11 +4,13 @@ import csv
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from skeldistill.clip import UNLABELLED
 from skeldistill.deploy.video import ENDINGS
 from skeldistill.readers import source_files
+from skeldistill.terminal import counted
 
 LISTS = (".txt", ".lst")
 SPLITS = ("train", "val", "test")
@@ -103,14 +105,7 @@ def labelled_by_csv(videos: Sequence[Footage], file: Path) -> tuple[list[Footage
         ValueError: a column is missing, a value is none, or no video is named.
     """
     with source_files.naming(file):
-        rows = _rows(file)
-        told = {}
-        for number, row in enumerate(rows, start=2):
-            name = (row["video"] or "").strip()
-            if name in told:
-                raise ValueError(f"line {number}: video {name!r} comes twice")
-            with source_files.naming(f"line {number}"):
-                told[name] = _told(row)
+        told = _table(file)
         names = {label for label, _ in told.values() if label}
         numbered = all(name.isdecimal() for name in names)
         classes = () if numbered else tuple(sorted(names))
@@ -120,6 +115,29 @@ def labelled_by_csv(videos: Sequence[Footage], file: Path) -> tuple[list[Footage
                 f"it names none of the {len(videos)} videos; the first one is {videos[0].id!r}"
             )
     return made, classes
+
+
+def missed(videos: Sequence[Footage], file: Path) -> list[str]:
+    """What a table names that is no video, and the videos that it does not name, a line each."""
+    with source_files.naming(file):
+        told = _table(file)
+    known = {name for video in videos for name in (video.id, _file_id(video))}
+    strange = [name for name in told if name not in known]
+    unnamed = [video.id for video in videos if told.keys().isdisjoint({video.id, _file_id(video)})]
+    said = []
+    if strange:
+        near = get_close_matches(strange[0], unnamed, n=1)
+        hint = f" (is it {near[0]!r}?)" if near else ""
+        said.append(
+            f"{file}: {len(strange)} of {counted(len(told), 'row')} left out, which name no video; "
+            f"the first is {strange[0]!r}{hint}"
+        )
+    if unnamed:
+        said.append(
+            f"{file}: {len(unnamed)} of {counted(len(videos), 'video')} not named, which stay "
+            f"without label; the first is {unnamed[0]!r}"
+        )
+    return said
 
 
 def _is_video(path: Path) -> bool:
@@ -152,6 +170,18 @@ def _rows(file: Path) -> list[dict[str, str | None]]:
             f"its first line must name the columns video and label, it is {','.join(columns)!r}"
         )
     return rows
+
+
+def _table(file: Path) -> dict[str, tuple[str, dict[str, object]]]:
+    """What is told of each video, by the name that the table gives it."""
+    told = {}
+    for number, row in enumerate(_rows(file), start=2):
+        name = (row["video"] or "").strip()
+        if name in told:
+            raise ValueError(f"line {number}: video {name!r} comes twice")
+        with source_files.naming(f"line {number}"):
+            told[name] = _told(row)
+    return told
 
 
 def _told(row: Mapping[str, str | None]) -> tuple[str, dict[str, object]]:

@@ -58,6 +58,7 @@ def export_hub(
     results = _results(file, about)
     text = card(recogniser, about, _read(file.parent / "measured.json"), results, accuracy)
     checkpoint.save(folder / MODEL, network, about=about)
+    (folder / RECIPE).unlink(missing_ok=True)  # of what was there before
     if about.get("recipe"):
         told = yaml.safe_dump(about["recipe"], sort_keys=False, allow_unicode=True)
         write_text(folder / RECIPE, told)
@@ -110,20 +111,23 @@ def without_paths(about: Mapping[str, Any]) -> dict[str, Any]:
     recipe = told.get("recipe")
     if not isinstance(recipe, dict):
         return told
+    # a recipe's other texts are no paths, but may look like one: `data.group` is a pattern
     views = recipe.get("data") or {}
-    for view in (views.get("high"), views.get("low")):
-        if not isinstance(view, dict):
-            continue
-        for origin in ("store", "source", "labels"):
-            if view.get(origin):
-                view[origin] = _name(view[origin])
-        options = view.get("options")
-        if isinstance(options, dict) and isinstance(options.get("layout"), str):
-            options["layout"] = _name(options["layout"])
-    for method in (recipe.get("methods") or {}).values():
-        if method.get("start_from"):
-            method["start_from"] = _name(method["start_from"])
+    for view in ("high", "low"):
+        if view in views:
+            views[view] = _named(views[view])
+    if recipe.get("methods"):
+        recipe["methods"] = _named(recipe["methods"])
     return told
+
+
+def _named(told: Any) -> Any:
+    """The same with every absolute path, however deep, as `_name` has it."""
+    if isinstance(told, str):
+        return _name(told)
+    if isinstance(told, Mapping):
+        return {key: _named(value) for key, value in told.items()}
+    return [_named(value) for value in told] if isinstance(told, list | tuple) else told
 
 
 def _name(path: str) -> str:

@@ -4,6 +4,7 @@ Nothing of what is sent is kept: a video lies in a folder of this process's own,
 its own, until it is answered. What other sites' pages ask is refused (see `serve_guard`).
 """
 
+import asyncio
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +22,9 @@ from skeldistill.extras import require
 
 CONNECTIONS = 64
 """Open at the same time; more are sent away."""
+
+LOOK = 5.0
+"""Seconds after which it is looked up whether a camera has fallen silent."""
 
 
 def application(serving: Serving, *, hosts: tuple[str, ...] = names("127.0.0.1")) -> Any:
@@ -40,7 +44,9 @@ def application(serving: Serving, *, hosts: tuple[str, ...] = names("127.0.0.1")
         with tempfile.TemporaryDirectory(prefix="skeldistill-") as folder:
             app.state.folder, app.state.turns = Path(folder), Turns(serving.limits)
             app.state.lives, app.state.shares = Lives(serving), {}
+            looking = asyncio.create_task(_let_go(app.state.lives))
             yield
+            looking.cancel()
             app.state.lives.close()
 
     app = fastapi.FastAPI(
@@ -63,6 +69,13 @@ def application(serving: Serving, *, hosts: tuple[str, ...] = names("127.0.0.1")
     ):
         add(app, serving)
     return app
+
+
+async def _let_go(lives: Lives) -> None:
+    """Let silent cameras go, even if nobody begins another."""
+    while True:
+        await asyncio.sleep(LOOK)
+        await asyncio.to_thread(lives.let_go)
 
 
 def run(serving: Serving, host: str, port: int, say: Callable[[str], None]) -> None:

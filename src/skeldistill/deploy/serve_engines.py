@@ -17,7 +17,7 @@ from skeldistill.layouts import Layout
 from skeldistill.readers.tracking import PATIENCE
 
 MOST_PEOPLE = 4
-"""Whose actions are told, the surest; everybody is drawn."""
+"""Whose actions a page tells, the surest; everybody is drawn."""
 
 Told = dict[int | None, tuple[Float64[np.ndarray, " k"], float]]
 """Of everybody (None: of all together): probabilities, and how much of a window was seen."""
@@ -39,10 +39,11 @@ class Windowed:
         together = self._recogniser.sampling.persons > 1
         clips: dict[int | None, Clip] = {}
         shares: dict[int | None, float] = {}
-        for who in _asked(moment, together=together):
+        there = [who for who in surest(self._moments) if who in moment.people]
+        for who in [None] if together and there else there[:MOST_PEOPLE]:
             past = [one if who is None else alone(one, who) for one in self._moments]
             first = next(i for i, one in enumerate(past) if one.people)
-            people = surest(past, MOST_PEOPLE) if who is None else [who]
+            people = surest(past) if who is None else [who]
             clips[who] = clip_of(past[first:], people, "live", layout, size)
             shares[who] = min(1.0, age(past[first], moment) / (0.9 * self._seconds))
         if not clips:
@@ -61,11 +62,20 @@ class Streamed:
     clip in training, is so by the last frames here. So what is said is near to, not the same as,
     what a network says of the clip.
 
+    Args:
+        recogniser: whose network can run frame by frame.
+        seconds: of what it pools over.
+        converting: joints of another layout are converted.
+        most: of so many people it is told at the same time what they do, those who came first;
+            None: of all.
+
     Raises:
         ValueError: the network looks at whole clips, or would tell of what is long over.
     """
 
-    def __init__(self, recogniser: Recogniser, seconds: float, *, converting: bool) -> None:
+    def __init__(
+        self, recogniser: Recogniser, seconds: float, *, converting: bool, most: int | None = None
+    ) -> None:
         sampling = recogniser.sampling
         if sampling.frame_choice not in ("uniform", "resize") or "velocity" in sampling.stream:
             raise ValueError("these frames cannot be prepared before the next one is there")
@@ -76,22 +86,19 @@ class Streamed:
                 f"it speaks {late} frames late but looks at {sampling.frames} at once; train it "
                 f"with sampling.frames of {late} or more"
             )
-        self._recogniser, self._converting = recogniser, converting
-        self._rate = sampling.frames / seconds
+        self._recogniser, self._converting, self._most = recogniser, converting, most
+        self._seconds, self._rate = seconds, sampling.frames / seconds
         self._streams: dict[int | None, _Row] = {}
 
     def push(self, moment: Moment, layout: Layout, size: tuple[int, int] | None) -> Told:
         """The newest frame; what is known by now."""
-        together = self._recogniser.sampling.persons > 1
-        asked = _asked(moment, together=together)
+        for who in self._new(moment):
+            self._streams[who] = _Row(self._recogniser, self._stream, moment.time)
         told: Told = {}
-        for who in asked:
-            if who not in self._streams:
-                self._streams[who] = _Row(self._recogniser, self._stream, moment.time)
-            row = self._streams[who]
+        for who, row in self._streams.items():
             one = moment if who is None else alone(moment, who)
             row.push(one, self._rate, layout, size, self._converting)
-            if row.logits is not None:
+            if one.people and row.logits is not None:
                 told[who] = (self._recogniser.named(row.logits).probabilities, row.share)
         for who in self.gone(moment.time):
             del self._streams[who]
@@ -99,8 +106,13 @@ class Streamed:
 
     @property
     def late(self) -> float:
-        """So many seconds after a frame it is known what the network says of it."""
-        return self._stream.delay / self._rate
+        """So many seconds after a frame, at most, the network speaks of those around it."""
+        return self._stream.delay / self._rate + self._seconds / 2
+
+    def middle(self, who: int | None, now: float) -> float:
+        """The time in the middle of the frames of which the network speaks now."""
+        end = now - self._stream.delay / self._rate
+        return (max(self._streams[who].begun, end - self._seconds) + end) / 2
 
     def seen(self, now: float) -> list[int | None]:
         """Who was in the frame of this moment."""
@@ -114,6 +126,13 @@ class Streamed:
         """End somebody's stream: what the network says at its very end."""
         return self._recogniser.named(self._streams.pop(who).finish()).probabilities
 
+    def _new(self, moment: Moment) -> list[int | None]:
+        """Of whom a stream begins with this frame: all together, or the surest who came."""
+        if self._recogniser.sampling.persons > 1:
+            return [None] if moment.people and None not in self._streams else []
+        new = [who for who in surest([moment]) if who not in self._streams]
+        return [*new[: None if self._most is None else max(0, self._most - len(self._streams))]]
+
 
 class _Row:
     """One person's stream, or that of everybody together."""
@@ -123,7 +142,9 @@ class _Row:
         self._stream = copy(stream)  # the weights are shared; nothing was ever pushed there
         self._stream.reset()
         self._past: deque[Moment] = deque(maxlen=recogniser.sampling.frames)
-        self._begun, self._done = time, 0
+        self._places: list[int | None] = [None] * recogniser.sampling.persons
+        self._unseen: list[Moment] = []  # they count only if somebody comes back
+        self.begun, self._done = time, 0
         self.last = time
         self.logits: np.ndarray | None = None
 
@@ -141,22 +162,44 @@ class _Row:
         converting: bool,
     ) -> None:
         """Go on to a frame, at so many frames a second, with the same one again if it came late."""
+        if not moment.people:
+            self._unseen.append(moment)
+            return
         self.last = moment.time
-        # times are sums of fractions: a frame that is due now must not seem a hair too early
-        due = int((moment.time - self._begun) * rate + 1e-6) + 1 - self._done
-        self._done += due
-        for _ in range(min(due, self._past.maxlen or 1)):
-            self._past.append(moment)
-            people = surest(self._past, MOST_PEOPLE)
-            clip = clip_of(self._past, people, "live", layout, size)
-            seen = next(self._recogniser.shown([clip], converting=converting))
-            said = self._stream.push(torch.from_numpy(seen[:, :, -1]))
-            if said is not None:
-                self.logits = said.logits[0].numpy()
+        for one in (*self._unseen, moment):
+            # times are sums of fractions: a frame that is due now must not seem a hair too early
+            due = int((one.time - self.begun) * rate + 1e-6) + 1 - self._done
+            self._done += due
+            for _ in range(min(due, self._past.maxlen or 1)):
+                self._past.append(one)
+                self._step(layout, size, converting)
+        self._unseen.clear()
 
     def finish(self) -> np.ndarray:
         """The logits once no frame follows."""
         return self._stream.finish().logits[0].numpy()
+
+    def _step(self, layout: Layout, size: tuple[int, int] | None, converting: bool) -> None:
+        """Show the network the newest frame."""
+        self._seat()
+        network = self._recogniser.network
+        seen = np.zeros((1, network.persons, network.layout.num_joints, network.channels))
+        if any(who is not None for who in self._places):
+            clip = clip_of(self._past, self._places, "live", layout, size)
+            seen = next(self._recogniser.shown([clip], converting=converting))[:, :, -1]
+        said = self._stream.push(torch.from_numpy(seen.astype(np.float32)))
+        if said is not None:
+            self.logits = said.logits[0].numpy()
+
+    def _seat(self) -> None:
+        """Who has a place keeps it as long as the past has them: a layer remembers by places."""
+        there = surest(self._past)
+        self._places = [who if who in there else None for who in self._places]
+        waiting = iter([who for who in there if who not in self._places])
+        self._places = [next(waiting, None) if who is None else who for who in self._places]
+        if self._places[0] is None:  # clips are centred on the first
+            at = next((i for i, who in enumerate(self._places) if who is not None), 0)
+            self._places[0], self._places[at] = self._places[at], None
 
 
 Engine = Windowed | Streamed
@@ -165,7 +208,7 @@ Engine = Windowed | Streamed
 def engine(recogniser: Recogniser, seconds: float, *, converting: bool) -> Engine:
     """Frame by frame where the network can and its delay is worth it, else windows of frames."""
     try:
-        return Streamed(recogniser, seconds, converting=converting)
+        return Streamed(recogniser, seconds, converting=converting, most=MOST_PEOPLE)
     except ValueError:
         return Windowed(recogniser, seconds, converting=converting)
 
@@ -173,10 +216,3 @@ def engine(recogniser: Recogniser, seconds: float, *, converting: bool) -> Engin
 def age(past: Moment, now: Moment) -> float:
     """Seconds since a frame. Times are sums of fractions: it must not seem a hair too young."""
     return now.time - past.time + 1e-6
-
-
-def _asked(moment: Moment, *, together: bool) -> list[int | None]:
-    """Of whom it is told what they do: all together, or the surest of those who are there."""
-    if not moment.people:
-        return []
-    return [None] if together else [*surest([moment], MOST_PEOPLE)]

@@ -142,8 +142,8 @@ class Lives:
         Raises:
             Refused: there are too many.
         """
+        self.let_go()
         with self._lock:
-            self._let_go()
             if len(self._lives) + self._opening >= self._serving.limits.cameras:
                 raise Refused(503, "too many cameras are watched; try again in a moment")
             self._opening += 1
@@ -181,13 +181,15 @@ class Lives:
         for key in list(self._lives):
             self.end(key)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Let those go that have sent nothing for too long."""
         now = time.monotonic()
-        for key, live in list(self._lives.items()):
-            if now - live.touched > IDLE and live.lock.acquire(blocking=False):
-                del self._lives[key]
-                live.close()
-                live.lock.release()
+        with self._lock:
+            for key, live in list(self._lives.items()):
+                if now - live.touched > IDLE and live.lock.acquire(blocking=False):
+                    del self._lives[key]
+                    live.close()
+                    live.lock.release()
 
 
 def picture(content: bytes) -> UInt8[np.ndarray, "h w 3"]:

@@ -17,9 +17,10 @@ class FrameByFrame:
     """Watches frames with a network that runs frame by frame; the counterpart of `Watching`.
 
     The network pools over the last `Rules.window`, and what it says with every frame takes the
-    place of what it says of a window. It is about the frame of `delay` frames ago; when somebody
-    leaves, or no frame follows, it is told of the frames that are left. A frame is prepared as the
-    newest of those so far, so what is said is near to, not the same as, what is said of windows.
+    place of what it says of a window. As there it is about the middle: the frame of `delay` and
+    half a window ago, and at the start the middle of those that there are. When somebody leaves,
+    or no frame follows, it is told of the frames that are left. A frame is prepared as the newest
+    of those so far, so what is said is near to, not the same as, what is said of windows.
 
     Args:
         recogniser: whose network can run frame by frame.
@@ -52,7 +53,7 @@ class FrameByFrame:
         self._segmenters: dict[int | None, Segmenter] = {}
         self._there: dict[int | None, tuple[Moment, Moment]] = {}  # first and last seen
         self._told: dict[int | None, Stretch] = {}  # the last
-        self._moments: deque[Moment] = deque()  # since the one that is told of now
+        self._moments: deque[Moment] = deque()  # since the first that may be told of now
 
     def push(self, moment: Moment) -> list[Action]:
         """The next frame; what has become certain with it."""
@@ -65,7 +66,7 @@ class FrameByFrame:
             first, _ = self._there.get(who, (moment, moment))
             self._there[who] = (first, moment)
         for who, (probabilities, _) in told.items():
-            stretch = self._upto(who, self._moments[0], probabilities)
+            stretch = self._upto(who, self._middle(who, moment), probabilities)
             if stretch is not None:
                 self._listen(who, stretch)
                 found += self._push(who, stretch)
@@ -74,6 +75,12 @@ class FrameByFrame:
     def finish(self) -> list[Action]:
         """No frame follows: what is still going on ends."""
         return [action for who in list(self._there) for action in self._leave(who)]
+
+    def _middle(self, who: int | None, moment: Moment) -> Moment:
+        """The frame in the middle of those of which the network speaks with this one."""
+        time = self._streamed.middle(who, moment.time)
+        near = (one for one in reversed(self._moments) if age(one, moment) >= moment.time - time)
+        return next(near, self._moments[0])
 
     def _upto(
         self, who: int | None, moment: Moment, probabilities: Float64[np.ndarray, " k"]

@@ -141,18 +141,21 @@ class Windows:
 
 def clip_of(
     moments: Sequence[Moment],
-    people: Sequence[int],
+    people: Sequence[int | None],
     name: str,
     layout: Layout,
     size: tuple[int, int] | None,
 ) -> Clip:
-    """Some of the people in some frames, of whom one at least is in one of them, as a clip."""
+    """Some of the people in some frames, of whom one at least is in one of them, as a clip.
+
+    None among the people is a place that stays empty.
+    """
     shape = next(pose.joints.shape for one in moments for pose in one.people.values())
     joints = np.zeros((len(people), len(moments), *shape), np.float32)
     scores = np.zeros(joints.shape[:3], np.float32)
     for row, who in enumerate(people):
         for t, moment in enumerate(moments):
-            if who in moment.people:
+            if who is not None and who in moment.people:
                 pose = moment.people[who]
                 joints[row, t], scores[row, t] = pose.joints, pose.scores
     joints[scores == 0] = 0

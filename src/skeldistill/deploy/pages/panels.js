@@ -47,7 +47,7 @@ const Panels = (() => {
     const several = new Set(entries.map((entry) => entry.person)).size > 1;
     line.replaceChildren(...entries.map((entry) => {
       const node = make("span", "", entry.label);
-      const whom = several ? `, person ${entry.person + 1}` : "";
+      const whom = several ? `, person ${entry.person}` : "";
       node.append(" ", make("small", "", percent(entry.confidence) + whom));
       return node;
     }));
@@ -84,7 +84,7 @@ const Panels = (() => {
       for (const person of persons.length ? persons : [null]) {
         const lane = make("div", "lane");
         const who = make("div", "who", model);
-        if (persons.length > 1) who.append(" ", make("small", "", `person ${person + 1}`));
+        if (persons.length > 1) who.append(" ", make("small", "", `person ${person}`));
         const track = make("div", "track");
         for (const one of segments.filter((each) => each.person === person)) {
           const [start, end] = [at(one.start), at(one.end)];
