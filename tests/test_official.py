@@ -141,6 +141,7 @@ def test_a_file_that_would_run_code_is_refused(skeldistill, weights, tmp_path):
         (("--classes", "1"), "two actions"),
         (("--layout", "ntu25"), "its layout, partition"),
         (("--option", "persons=1"), "option persons"),
+        (("--sampling", "stream=bone"), "hang the hips on the nose"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(skeldistill, weights, more, message):

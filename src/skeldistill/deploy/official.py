@@ -12,7 +12,7 @@ from skeldistill import checkpoint, networks
 from skeldistill.checkpoint import Loaded
 from skeldistill.data.shown import with_scores
 from skeldistill.deploy.saved import NETWORKS
-from skeldistill.layouts import Layout
+from skeldistill.layouts import COCO17, Layout
 from skeldistill.networks.network import Network
 from skeldistill.recipe import Sampling
 from skeldistill.shelf import build, pick
@@ -155,6 +155,7 @@ def import_weights(
         OSError: there is no such file, or the folder cannot be written to.
         ValueError: one line: the file holds no weights, or those of another network.
     """
+    _refuse_other_bones(layout, prepared)
     made = _made(network, layout, classes[0], prepared, options or {})
     loaded = checkpoint.load_official(made, checkpoint.read_weights(file))
     if loaded.missing and not partial:
@@ -181,6 +182,17 @@ def import_weights(
         },
     )
     return loaded
+
+
+def _refuse_other_bones(layout: Layout, prepared: Preparation) -> None:
+    """PYSKL and mmaction2 hang COCO's hips on the nose where they make bones (not in the graph)."""
+    flat = prepared.coordinates == 2 and layout.joints == COCO17.joints
+    if flat and prepared.sampling.stream.startswith("bone"):
+        raise ValueError(
+            "PYSKL's bones of coco17 hang the hips on the nose and ours on the shoulders, so the "
+            "network would be shown other bones; import its joint stream (sampling.stream joint, "
+            "or velocity for jm)"
+        )
 
 
 def _made(
