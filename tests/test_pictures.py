@@ -116,7 +116,7 @@ def test_an_error_in_the_other_view_is_left_when_this_one_is_fixed(tmp_path: Pat
     lost.path.write_bytes(content)
     words = ["--pair", str(lost.path), "--fix", str(tmp_path / "fixed.arrow")]
     done = CliRunner().invoke(app, ["data", "check", str(store.path), *words])
-    assert f"{lost.path}: 1 errors" in done.output
+    assert f"{lost.path}: 1 error, " in done.output
     assert done.exit_code == 1
 
 
