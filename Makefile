@@ -26,19 +26,20 @@ bench: $(TOOLS) ## Benchmarks: ratios against a named baseline in the same run (
 	$(BIN)/python benchmarks/run.py --out runs/bench.json
 
 docs: $(TOOLS) ## Build the documentation site into docs/_build
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/sphinx-build -q -W docs docs/_build
 
 clean: ## Remove the virtual environment and everything made by demo
 	rm -rf .venv runs docs/_build
 
+# Python compiles what it imports; compiling all that is installed takes longer than installing it.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable .
 	touch $(READY)
 
 $(TOOLS): $(READY)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
 	touch $(TOOLS)

@@ -208,7 +208,7 @@ def test_kinetics_keeps_the_two_surest(written: Callable[[str], Path]) -> None:
     assert list(all_of("kinetics_skeleton", path)) == ["id_train"]
 
 
-def test_kinetics_is_counted_from_the_images_middle_as_in_the_arrays(tmp_path: Path) -> None:
+def test_kinetics_can_be_counted_from_the_images_middle_as_in_the_arrays(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pose = (rng.uniform(0.01, 0.9, (18, 2)) + rng.uniform(0, 0.01, (FRAMES, 18, 2))).round(3)
     score = rng.uniform(0.1, 1, (FRAMES, 18)).round(3)
@@ -228,11 +228,14 @@ def test_kinetics_is_counted_from_the_images_middle_as_in_the_arrays(tmp_path: P
     array[:2] -= 0.5
     array[:2, array[2] == 0] = 0
     np.save(tmp_path / "clip.npy", array)
-    clip = all_of("kinetics_skeleton", tmp_path / "clip.json")["clip"]
+    clip = all_of("kinetics_skeleton", tmp_path / "clip.json", centred=True)["clip"]
     same = all_of("stgcn_npy", tmp_path / "clip.npy")["clip"]
     np.testing.assert_array_equal(clip.joints, same.joints)
     np.testing.assert_array_equal(clip.scores, same.scores)
     assert clip.joints.min() < -0.4
+    plain = all_of("kinetics_skeleton", tmp_path / "clip.json")["clip"]
+    there = plain.scores > 0
+    np.testing.assert_allclose(plain.joints[there], clip.joints[there] + 0.5, atol=1e-6)
 
 
 def test_missing_frames_of_openpose_are_lost(written: Callable[[str], Path]) -> None:

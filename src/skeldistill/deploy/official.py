@@ -55,7 +55,8 @@ PREPARATIONS: Mapping[str, Preparation] = {
         sampling=Sampling(frames=300, persons=2, frame_choice="zeros", normalisation="none"),
         coordinates=2,
         units="normalised",
-        note="coordinates from -0.5 to 0.5, as in the authors' Kinetics arrays (reader stgcn_npy)",
+        note="coordinates from -0.5 to 0.5, as in the authors' Kinetics arrays (reader stgcn_npy, "
+        "or kinetics_skeleton with option centred=true)",
     ),
     "st-gcn-3d": Preparation(
         sampling=Sampling(

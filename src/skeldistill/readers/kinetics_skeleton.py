@@ -23,20 +23,22 @@ WHAT = "the folder that holds `kinetics_train` and `kinetics_val`"
 class KineticsSkeleton:
     """Reads the folder that holds ``kinetics_train`` and ``kinetics_val``, one of these, or a file.
 
-    18 joints of OpenPose; x and y are shares of the image's width and height, from -0.5 to 0.5:
-    the files count them from a corner, and ST-GCN takes 0.5 from them before all else. All people
-    are linked over the frames, and those of the highest mean confidence are kept. Splits ``train``
+    18 joints of OpenPose; x and y are shares of the image's width and height. All people are
+    linked over the frames, and those of the highest mean confidence are kept. Splits ``train``
     and ``val`` go by the folder. A list of labels beside the folder (``kinetics_train_label.json``)
     gives the names of the classes, and clips without skeleton in it are left out, as ST-GCN does.
 
     Args:
         persons: how many to keep at most.
+        centred: shares from -0.5 to 0.5, counted from the image's middle instead of its corner, as
+            ST-GCN trains on them and as its arrays have them.
 
     Raises:
         ValueError: an option is out of range.
     """
 
     persons: int = 2
+    centred: bool = False
 
     def __post_init__(self) -> None:
         if self.persons < 1:
@@ -76,6 +78,8 @@ class KineticsSkeleton:
         people = _frames(json_files.field(data, "data", list))
         tracks = tracking.link(people)
         joints, scores = tracking.surest(people, tracks, self.persons)
+        if self.centred:
+            joints = np.where((scores > 0)[..., None], joints - np.float32(MIDDLE), 0)
         return Clip(
             id=file.stem,
             joints=joints,
@@ -139,9 +143,10 @@ def _people(skeletons: list[Any]) -> tracking.People:
     scores = [json_files.field(one, "score", list, "a skeleton") for one in skeletons]
     if not skeletons:
         return tracking.nobody(OPENPOSE18)
-    sure = np.clip(json_files.numbers(scores, (None, count), "score"), 0, 1)
-    shares = json_files.numbers(poses, (None, 2 * count), "pose").reshape(-1, count, 2)
-    return tracking.People(np.where((sure > 0)[..., None], shares - MIDDLE, 0), sure)
+    return tracking.People(
+        json_files.numbers(poses, (None, 2 * count), "pose").reshape(-1, count, 2),
+        np.clip(json_files.numbers(scores, (None, count), "score"), 0, 1),
+    )
 
 
 def _label(value: Any) -> int:
