@@ -400,6 +400,23 @@ def test_a_whole_clip_ends_when_its_last_frame_does(skeldistill, model, tmp_path
     assert (json.loads(out)["start"], json.loads(out)["end"]) == (0.5, 1.8)
 
 
+def test_nothing_is_written_among_files_of_skeletons(skeldistill, model, tmp_path):
+    (tmp_path / "people").mkdir()
+    file = tmp_path / "people/a.csv"
+    rows = [
+        f"a,{t},0,{joint},{i},{t},1" for t in range(12) for i, joint in enumerate(PENN13.joints)
+    ]
+    file.write_text("\n".join(["clip,frame,person,joint,x,y,score", *rows]))
+    before = file.read_text()
+    words = ["predict", model, "people", "--reader", "csv", "--rate", "10", "--format", "csv"]
+    code, _, err = skeldistill(*words, "--out", "people")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "over the skeletons in people; give --out another folder" in err
+    assert file.read_text() == before
+    code, _, err = skeldistill(*words, "--out", "said")
+    assert code == 0, err
+
+
 def test_skeleton_sources_in_all_outputs(skeldistill, model, tmp_path):
     pytest.importorskip("av")
     small_store(tmp_path / "low.arrow", named(2, "test"), frames=40)

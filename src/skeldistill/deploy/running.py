@@ -283,6 +283,12 @@ def _check_places(sources: Sources, wanted: Wanted) -> None:
                 f"overlays in {wanted.film} could be written over the videos in {sources.path}; "
                 "give --overlay another folder"
             )
+    skeletons = None if sources.videos else sources.path
+    if skeletons is not None and wanted.out is not None and _same_folder(skeletons, wanted.out):
+        raise ValueError(
+            f"what is said could be written over the skeletons in {skeletons}; give --out another "
+            "folder"
+        )
     named = (sources.path, *sources.videos.values())
     read = {_identity(one) for one in named if one is not None and one.exists()}
     for path in _written(sources, wanted):
@@ -307,6 +313,10 @@ def _written(sources: Sources, wanted: Wanted) -> Iterator[Path]:
     for path, ending in ((wanted.out, wanted.format), (wanted.film, "mp4")):
         if path is not None:
             yield from [_file(path, name, ending) for name in names] if _folder(path) else [path]
+
+
+def _same_folder(one: Path, other: Path) -> bool:
+    return one.is_dir() and other.is_dir() and one.samefile(other)
 
 
 def _identity(path: Path) -> tuple[int, int]:
