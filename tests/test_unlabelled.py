@@ -24,13 +24,13 @@ from skeldistill.distillation.knowledge import share_knowledge
 from skeldistill.layouts import PENN13
 from skeldistill.losses import find as find_loss
 from skeldistill.losses.kl import divergence
-from skeldistill.losses.loss import LossContext
 from skeldistill.losses.part_features import part_features
 from skeldistill.networks.stgcn import ST2sGCN
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import Data, Fold, LossTerm, View
 from skeldistill.training.experiment import list_tasks, run
 from skeldistill.training.perform import _examples as examples_of
+from skeldistill.training.perform import _losses as losses_of
 from skeldistill.training.perform import make_network, teacher_examples
 from skeldistill.training.tally import Tally
 from skeldistill.training.task import _plain, open_views
@@ -284,21 +284,16 @@ def test_recipes_from_before_keep_their_finished_trainings(tmp_path):
 
 
 def test_a_bank_holds_the_match_of_every_clip_that_has_one(tmp_path):
-    parsed = unlabelled(tmp_path, {"teacher": None, "PLKD": None})
+    bank = {"losses": [{"name": "PartContrastive", "bank": True}]}
+    parsed = unlabelled(tmp_path, {"teacher": None, "PLKD": bank})
     root = tmp_path / "run"
     views = open_views(parsed.data, root / "views", quiet=True)
     task = next(one for one in list_tasks(parsed, root) if one.method == "PLKD")
     examples, _ = examples_of(task, parsed.methods["PLKD"], *views)
     high = teacher_examples(task.sibling("teacher"), *views)
     teacher = make_network(parsed, parsed.methods["teacher"], high.student, 3).eval()
-    about = LossContext(
-        student_layout=PENN13,
-        teacher_layout=PENN13,
-        student_channels=teacher.feature_channels,
-        teacher_channels=teacher.feature_channels,
-        classes=3,
-    )
-    loss = find_loss("PartContrastive")(about, bank=True)
+    student = make_network(parsed, parsed.methods["PLKD"], examples.student, 3)
+    ((_, loss),) = losses_of(parsed.methods["PLKD"], student, teacher).values()
     share_knowledge([loss], teacher, high, examples.clips, folder=tmp_path)
     unnamed = examples.clips.labels == UNLABELLED
     assert unnamed.sum() == 12

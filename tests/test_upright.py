@@ -170,13 +170,13 @@ def test_hips_and_shoulders_say_where_up_is_when_the_spine_is_lost(rng):
     joints = rng.normal(size=(1, 4, 25, 3))
     scores = np.ones(joints.shape[:3])
     scores[:, :, [0, 1, 20]] = 0
-    shown = seen(joints, scores).astype(np.float64)
-    # the first turn brings the trunk up, the second leaves it so where shoulders are square to it
-    joints[0, 0, 8] = joints[0, 0, 4] + np.cross(
-        joints[0, 0, [4, 8]].sum(axis=0) - joints[0, 0, [12, 16]].sum(axis=0), [0.3, 1, 0.2]
-    )
+    hips, up = joints[0, 0, [12, 16]].mean(axis=0), np.array([0.3, -1.0, 0.2])
+    half = np.cross(up, [0.5, 0.1, 1.0])  # square shoulders: the second turn keeps what stands
+    joints[0, 0, [4, 8]] = [hips + up - half, hips + up + half]
     shown = seen(joints, scores)[0, 0].astype(np.float64)
+    upwards = shown[[4, 8]].mean(axis=0) - shown[[12, 16]].mean(axis=0)
     across = shown[8] - shown[4]
+    np.testing.assert_allclose(upwards / np.linalg.norm(upwards), [0, 0, 1], atol=1e-5)
     np.testing.assert_allclose(across / np.linalg.norm(across), [1, 0, 0], atol=1e-5)
 
 

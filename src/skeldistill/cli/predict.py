@@ -159,9 +159,10 @@ def predict(
 @contextmanager
 def ended_well(*, live: bool) -> Iterator[None]:
     """A camera is left at SIGTERM as at Ctrl-C: services are stopped by it, and it has no end."""
-    before = signal.getsignal(signal.SIGTERM)
-    if live:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not live:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

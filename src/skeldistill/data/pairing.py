@@ -181,12 +181,12 @@ def _labels(store: Store, rows: np.ndarray) -> np.ndarray:
 
 
 def _refuse_leaks(low: Store, high: Store, fold: recipe.Fold) -> None:
+    trained = [(view, _ids(view, view.in_split(fold.train))) for view in (low, high)]
     for asked in (low, high):
         if fold.test not in asked.split_names:
             continue  # nobody is tested on this view, or it is told when somebody is
         test = set(_ids(asked, asked.in_split(fold.test)))
-        for view in (low, high):
-            train = _ids(view, view.in_split(fold.train))
+        for view, train in trained:
             leaked = [clip_id for clip_id in train if clip_id in test]
             if leaked:
                 raise ValueError(

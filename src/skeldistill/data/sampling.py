@@ -288,10 +288,7 @@ def _turn(joints: np.ndarray, choice: Choice, upright: int) -> None:
     """Turn, size and shear: in the image for 2-D joints, around the upright axis for 3-D."""
     channels = joints.shape[-1]
     cosine, sine = np.cos(choice.angles), np.sin(choice.angles)
-    if channels == 2:
-        upright, other = 1, 1  # in the image x turns into y
-    else:
-        other = 3 - upright  # the axis that x turns into
+    other = 1 if channels == 2 else 3 - upright  # the axis that x turns into
     matrix = np.zeros((len(joints), channels, channels))
     matrix[:, range(channels), range(channels)] = 1
     matrix[:, 0, 0], matrix[:, 0, other] = cosine, -sine

@@ -34,15 +34,15 @@ class Interval:
 class Comparison:
     """How much better (percentage points) one method is than another on the same clips.
 
-    low, high: 95 % interval, see `_interval`. p: two-sided sign-flip permutation
-    test by clip; unlike the interval it knows nothing of training's noise. Where folds share clips,
-    all answers about a clip are drawn, and change sides, together: what is asked twice is not known
-    twice as well. seeds: how many trainings of each method there were. above_noise: the interval
-    does not hold 0, and there was more than one training, so that it knows of training's noise.
-    gained, lost: clips that only the one, only the other names rightly in most of its trainings;
-    mcnemar_p: exact McNemar test on them; odds_ratio: gained to lost, half a clip added to both
-    (Haldane), so that it is finite. cohens_h: difference of the arcsines of both accuracies, about
-    0.2 is small, 0.5 medium, 0.8 large (Cohen 1988).
+    low, high: 95 % interval over seeds and clips, by Student's t. p: two-sided sign-flip
+    permutation test by clip; unlike the interval it knows nothing of training's noise. Where folds
+    share clips, all answers about a clip are drawn, and change sides, together: what is asked twice
+    is not known twice as well. seeds: how many trainings of each method there were. above_noise:
+    the interval does not hold 0, and there was more than one training, so that it knows of
+    training's noise. gained, lost: clips that only the one, only the other names rightly in most of
+    its trainings; mcnemar_p: exact McNemar test on them; odds_ratio: gained to lost, half a clip
+    added to both (Haldane), so that it is finite. cohens_h: difference of the arcsines of both
+    accuracies, about 0.2 is small, 0.5 medium, 0.8 large (Cohen 1988).
     """
 
     difference: float
@@ -97,9 +97,9 @@ def over_runs(values: Sequence[float]) -> Interval:
 def accuracy(rights: Rights, *, ids: Ids | None = None) -> Interval:
     """Percent right over the clips of all folds, each clip averaged over seeds.
 
-    The interval says what other trainings would say, of other clips of the kind (see `_interval`);
-    Student's t over the runs of a fold would know of the trainings alone. With one training a fold
-    it is Student's t over folds, and with one fold as well there is none.
+    The interval, Student's t over seeds and clips, is of what other trainings would say of other
+    clips of the kind; over the runs of a fold alone it would know nothing of the clips. With one
+    training a fold it is over folds, and with one fold as well there is none.
 
     `ids` are as for `compare`.
     """
