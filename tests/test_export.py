@@ -296,6 +296,7 @@ def test_another_export_takes_the_place_of_the_first_whole(store, tmp_path, monk
         written.append(path)
         return told
 
+    monkeypatch.setattr(export, "require_packages", lambda: None)
     monkeypatch.setattr(export, "write_onnx", write)
     monkeypatch.setattr(export, "OnnxScores", lambda path: None)
     monkeypatch.setattr(export, "_measure", lambda *_: None)
@@ -528,6 +529,15 @@ def test_wrong_words_are_one_clear_line(model, words, said, tmp_path, monkeypatc
     assert stopped.value.code == 1
     assert said in err
     assert len(err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_package_nothing_is_made(tmp_path, monkeypatch):
+    from skeldistill.deploy.export import export_onnx
+
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(ValueError, match="needs the package 'onnx"):
+        export_onnx(Recogniser.of(Tiny(PENN13), about()), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -20,7 +20,13 @@ from skeldistill.deploy.export_example import fills, onnx_example, torch_example
 from skeldistill.deploy.export_folder import forget, refuse_others, write_folder
 from skeldistill.deploy.export_int8 import quantise
 from skeldistill.deploy.export_measure import Measuring, Scores
-from skeldistill.deploy.export_onnx import Agreement, OnnxScores, compare, write_onnx
+from skeldistill.deploy.export_onnx import (
+    Agreement,
+    OnnxScores,
+    compare,
+    require_packages,
+    write_onnx,
+)
 from skeldistill.deploy.export_program import program_of, refused
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.files import whole
@@ -62,6 +68,7 @@ def export_onnx(
     network, sampling = recogniser.network, recogniser.sampling
     if int8 and measuring is None:
         raise ValueError("int8 needs clips to set its scales by; name a store (--store)")
+    require_packages()
     refuse_others(folder, "model.onnx", "model.int8.onnx")
     with ExitStack() as files:
         partial = files.enter_context(whole(folder / "model.onnx"))

@@ -16,6 +16,9 @@ from skeldistill.networks.network import Network
 NEAR = 1e-4
 """How far scores may be from PyTorch's, in units of the largest score (1 at least)."""
 
+PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+"""What writes such a file and tries it."""
+
 INPUT, OUTPUT = "joints", "logits"
 """What the file calls what comes in and goes out."""
 
@@ -60,6 +63,12 @@ class OnnxScores:
         return self.session.run([OUTPUT], {INPUT: joints})[0]
 
 
+def require_packages() -> None:
+    """Refuse, before anything is made, where a package is missing."""
+    for package in PACKAGES:
+        require(package, extra="export")
+
+
 def write_onnx(network: Network, path: Path, frames: int) -> Agreement:
     """Write a network as ONNX, for any number of clips and, where possible, of frames.
 
@@ -71,8 +80,7 @@ def write_onnx(network: Network, path: Path, frames: int) -> Agreement:
     Raises:
         ValueError: the network cannot be exported, or says something else in ONNX Runtime.
     """
-    for package in ("onnx", "onnxruntime", "onnxscript"):
-        require(package, extra="export")
+    require_packages()
     agreement, refusal = None, None
     for any_frames in (True, False):
         try:

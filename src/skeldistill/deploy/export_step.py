@@ -21,7 +21,7 @@ from torch.export import Dim
 
 from skeldistill import __version__
 from skeldistill.deploy.export_folder import forget, refuse_others, streamed, write_beside
-from skeldistill.deploy.export_onnx import Agreement, convert
+from skeldistill.deploy.export_onnx import Agreement, convert, require_packages
 from skeldistill.deploy.export_program import example, quietly, refused
 from skeldistill.deploy.export_step_example import step_example
 from skeldistill.deploy.folding import folded
@@ -74,8 +74,7 @@ def export_step(
         ValueError: the network looks at whole clips, or says something else in ONNX Runtime; the
             folder holds an export of another kind.
     """
-    for package in ("onnx", "onnxruntime", "onnxscript"):
-        require(package, extra="export")
+    require_packages()
     refuse_others(folder, "step.onnx")
     network = recogniser.network
     step = StreamingStep(folded(network))
