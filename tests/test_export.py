@@ -6,6 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
+import warnings
 
 import jaxtyping
 import numpy as np
@@ -283,6 +284,23 @@ def test_a_program_runs_without_skeldistill(tmp_path, rng):
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)["probabilities"]
     np.testing.assert_allclose(found, recogniser.recognise(one).probabilities, atol=1e-4)
+
+
+def test_one_warning_of_torch_is_not_for_the_user(tmp_path, monkeypatch):
+    save = torch.export.save
+
+    def warned(program, path):
+        warnings.warn("No complete tensor found in the group! Returning", stacklevel=2)
+        warnings.warn("something else", stacklevel=2)
+        save(program, path)
+
+    monkeypatch.setattr(torch.export, "save", warned)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        export_torch(Recogniser.of(Tiny(PENN13), about()), tmp_path / "out")
+    said = [str(one.message) for one in told]
+    assert "something else" in said
+    assert not any("No complete tensor" in one for one in said)
 
 
 def test_another_export_takes_the_place_of_the_first_whole(store, tmp_path, monkeypatch):

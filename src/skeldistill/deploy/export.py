@@ -8,6 +8,7 @@ The folder holds the network and all that is needed to run it: how clips are pre
 """
 
 import copy
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,7 +28,7 @@ from skeldistill.deploy.export_onnx import (
     require_packages,
     write_onnx,
 )
-from skeldistill.deploy.export_program import program_of, refused
+from skeldistill.deploy.export_program import Program, program_of, refused
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.files import whole
 from skeldistill.networks.network import Network
@@ -125,7 +126,7 @@ def _torch_file(network: Network, path: Path, frames: int) -> tuple[Scores, Agre
     refusal: Exception | None = None
     for any_frames in (True, False):
         program = program_of(network, frames, any_frames=any_frames)
-        torch.export.save(program.program, path)
+        _save(program, path)
         scores = _loaded(path)
         try:
             agreement = compare(network, scores, frames, program.frames)
@@ -136,6 +137,13 @@ def _torch_file(network: Network, path: Path, frames: int) -> tuple[Scores, Agre
             return scores, agreement
         refusal = ValueError(str(agreement))
     raise ValueError(refused(network, "torch.export", refusal)) from refusal
+
+
+def _save(program: Program, path: Path) -> None:
+    with warnings.catch_warnings():
+        # it is about weights that are not on the CPU; these are
+        warnings.filterwarnings("ignore", "No complete tensor found in the group", UserWarning)
+        torch.export.save(program.program, path)
 
 
 def _loaded(path: Path) -> Scores:
