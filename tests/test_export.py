@@ -6,6 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
+import textwrap
 import warnings
 
 import jaxtyping
@@ -263,6 +264,19 @@ def test_three_dimensional_joints_without_scores(
     said = said_by_example(tmp_path, recogniser, tmp_path / "clip.npz", monkeypatch, capsys)
     named = recogniser.recognise(Clip(id="clip", joints=joints, layout=PENN13))
     np.testing.assert_allclose(said, named.probabilities, atol=1e-4)
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize("upside", [1, -1])
+def test_the_examples_turn_is_that_of_training(axis, upside, tmp_path):
+    from skeldistill.data.upright import _turns
+
+    script = tmp_path / "turn.py"
+    script.write_text(textwrap.dedent(export_example.TURN), encoding="utf-8")
+    turn = runpy.run_path(str(script), {"np": np})["turn"]
+    for aside in (0, 1e-6, 0.3, 2):
+        line = upside * np.eye(3)[axis] + [0, aside, 0]
+        np.testing.assert_allclose(turn(line, axis), _turns(line[None], axis)[0], atol=1e-6)
 
 
 # ---------------------------------------------------------------- torch.export

@@ -130,8 +130,10 @@ TURN = """\
     def turn(line, axis):  # the shortest that brings the line onto the axis
         aim, length = np.eye(3)[axis], np.linalg.norm(line)
         unit = line / length if length > 1e-6 else aim
+        if unit[axis] < -1 + 1e-9:  # half a turn
+            return np.diag(2 * np.eye(3)[axis - 1] - 1)
         skew = np.cross(np.eye(3), np.cross(unit, aim))
-        return np.eye(3) + skew + skew @ skew / max(1 + unit[axis], 1e-9)
+        return np.eye(3) + skew + skew @ skew / (1 + unit[axis])
 
 """
 
