@@ -53,6 +53,21 @@ def test_the_folder_gives_the_same_recogniser(run, shared, tmp_path):
     assert theirs.sampling == ours.sampling
 
 
+@pytest.mark.parametrize("name", ["recipe.yaml", "README.md"])
+def test_what_is_no_earlier_export_is_not_written_over(run, name, tmp_path):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=f"holds a {name} that would be written over"):
+        export_hub(run, tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "mine"}
+
+
+def test_an_earlier_export_is_written_anew(run, tmp_path):
+    export_hub(run, tmp_path)
+    (tmp_path / "README.md").write_text("old")
+    export_hub(run, tmp_path)
+    assert (tmp_path / "README.md").read_text() != "old"
+
+
 def test_the_card_says_what_was_measured_and_how(shared):
     card = (shared / "README.md").read_text()
     header = yaml.safe_load(card.split("---")[1])

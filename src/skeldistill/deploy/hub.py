@@ -49,8 +49,10 @@ def export_hub(
 
     Raises:
         OSError: there is no such file.
-        ValueError: it is no checkpoint, or does not say how clips are prepared.
+        ValueError: it is no checkpoint, or does not say how clips are prepared; the folder has a
+            recipe or a README that no export wrote.
     """
+    _refuse_others(folder)
     file = network_file(path)
     network, about = checkpoint.load(file)
     recogniser = Recogniser.of(network, about)
@@ -119,6 +121,18 @@ def without_paths(about: Mapping[str, Any]) -> dict[str, Any]:
     if recipe.get("methods"):
         recipe["methods"] = _named(recipe["methods"])
     return told
+
+
+def _refuse_others(folder: Path) -> None:
+    """Refuse a folder whose files are of something else, such as an experiment's recipe."""
+    if (folder / MODEL).exists():
+        return
+    for name in (RECIPE, CARD):
+        if (folder / name).exists():
+            raise ValueError(
+                f"{folder} holds a {name} that would be written over; name another folder, or "
+                "remove it"
+            )
 
 
 def _named(told: Any) -> Any:
