@@ -414,6 +414,15 @@ def test_an_absence_is_shown_as_one(shown):
     assert shown == [[-1]] * 5 + [[0]] * 25 + [[1]] * 3
 
 
+@pytest.mark.parametrize("choice", ["uniform", "resize"])
+def test_every_frame_is_shown_as_it_is(choice, shown):
+    recogniser = each_side(frame_choice=choice, test_clips=3)
+    streamed = Streamed(recogniser, 10 / 30, converting=False)
+    for number in range(20):
+        streamed.push(standing(number, a=(number + 1.0, 1.0)), PENN13, None)
+    assert shown == [[number + 1] for number in range(20)]
+
+
 def test_a_camera_is_watched_frame_by_frame_and_drawn(camera, tmp_path):
     span = Span(length=2.0, seconds=True)
     rules = Rules(window=span, hysteresis=LIVE.hysteresis)

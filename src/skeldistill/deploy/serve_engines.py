@@ -2,6 +2,7 @@
 
 from collections import deque
 from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -86,7 +87,10 @@ class Streamed:
                 f"it speaks {late} frames late but looks at {sampling.frames} at once; train it "
                 f"with sampling.frames of {late} or more"
             )
-        self._recogniser, self._converting, self._most = recogniser, converting, most
+        # of several choices of frames, "resize" mixes the newest with the one before
+        once = sampling.model_copy(update={"test_clips": 1})
+        self._recogniser = replace(recogniser, sampling=once)
+        self._converting, self._most = converting, most
         self._seconds, self._rate = seconds, sampling.frames / seconds
         self._streams: dict[int | None, _Row] = {}
 
