@@ -13,7 +13,8 @@ from skeldistill.deploy.recogniser import Recogniser
 BEGINNING = '''"""Names the action of a clip, frame by frame. Needs numpy and onnxruntime alone.
 
 python example.py CLIP: a .npz or .json file with `joints` (persons, frames, {joints},
-{coordinates}) in {units} and their `scores` (persons, frames, {joints}) from 0 (lost) to 1{more}.
+{coordinates}) in {units} and, if they are known, their `scores` (persons, frames, {joints}) from 0
+(lost) to 1{more}.
 """
 
 import json
@@ -29,9 +30,11 @@ step, layout, labels, how = (
     for name in ("step", "layout", "labels", "preprocessing")
 )
 clip = dict(np.load(file)) if file.suffix == ".npz" else json.loads(file.read_text("utf-8"))
-x, sure = (np.asarray(clip[name], np.float64) for name in ("joints", "scores"))
+x = np.asarray(clip["joints"], np.float64)
 if x.shape[2:] != ({joints}, {coordinates}):
     sys.exit(f"{{file}}: joints of shape {{x.shape}}, not (.., .., {joints}, {coordinates})")
+everybody = np.broadcast_to(x.any(axis=(2, 3))[..., None], x.shape[:3])
+sure = np.asarray(clip.get("scores", everybody), np.float64)
 best = np.sort(np.argsort(-sure.mean(axis=(1, 2)), kind="stable")[: how["sampling"]["persons"]])
 x, sure = x[best], sure[best]
 '''
