@@ -107,6 +107,28 @@ def test_set_changes_what_is_deep_and_what_is_in_lists(tmp_path):
         recipe.load(path, ["training.epochs"])
 
 
+def test_set_within_the_usual_methods_keeps_the_others():
+    parsed = recipe.parse(changed(LEAST, "methods.low.training.epochs=3"))
+    assert list(parsed.methods) == list(recipe.DEFAULT_METHODS)
+    assert parsed.training_of("low").epochs == 3
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [["low+completion", "teacher", "SKD"], dict.fromkeys(("low+completion", "teacher", "SKD"))],
+)
+def test_set_within_a_ready_made_method_keeps_the_rest_of_it(methods):
+    data = {**LEAST, "methods": methods}
+    for change in ("methods.low+completion.completion.window=7", "methods.SKD.losses.1.balance=1"):
+        data = changed(data, change)
+    parsed = recipe.parse(data)
+    completion = parsed.methods["low+completion"].completion
+    assert completion == recipe.Part(name="SlidingWindowAverage", window=7)
+    assert [t.name for t in parsed.methods["SKD"].losses] == ["KL", "GraphMatching"]
+    assert parsed.methods["SKD"].losses[1].options == {"balance": 1}
+    assert recipe.METHODS["low+completion"]["completion"]["window"] == 3
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from skeldistill.recipe.ready_made import DEFAULT_METHODS, spelt_out
 from skeldistill.recipe.recipe import Recipe
 
 
@@ -49,13 +50,19 @@ def expanded(source: str) -> str:
 def changed(data: Any, change: str) -> Any:
     """A copy of a recipe's plain containers with one `a.b=c` applied, as `--set` takes it.
 
+    What is changed within a ready-made method, or within the methods of a recipe that names none,
+    leaves the rest of them as it is.
+
     Raises:
         ValueError: it is written otherwise, or names no place in a list.
     """
     path, equals, text = change.partition("=")
     if not equals or not path:
         raise ValueError(f"--set {change}: write it as section.key=value")
-    return _put(data, path.split("."), typed(text, f"--set {change}"), change)
+    keys, value = path.split("."), typed(text, f"--set {change}")
+    if keys[0] == "methods" and keys[1:] and isinstance(data, Mapping):
+        data = {**data, "methods": spelt_out(data.get("methods", DEFAULT_METHODS))}
+    return _put(data, keys, value, change)
 
 
 def typed(text: str, where: str) -> Any:
@@ -71,9 +78,7 @@ def _put(data: Any, keys: list[str], value: Any, change: str) -> Any:
     if not keys:
         return value
     key, rest = keys[0], keys[1:]
-    if isinstance(data, list) and all(isinstance(item, str) for item in data) and data:
-        data = dict.fromkeys(data)  # a list of ready-made methods
-    if isinstance(data, list):
+    if isinstance(data, list | tuple):
         if not key.isdigit() or int(key) >= len(data):
             raise ValueError(f"--set {change}: {key!r} is no place in a list of {len(data)}")
         return [

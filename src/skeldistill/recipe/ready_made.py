@@ -1,5 +1,6 @@
 """What a recipe need not spell out: methods by name alone, and the defaults of its family."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from skeldistill.shelf import pick
@@ -50,3 +51,17 @@ FAMILIES: dict[str, dict[str, Any]] = {
 def find(name: str) -> dict[str, Any]:
     """A method by its name alone; ValueError names the nearest one."""
     return pick("ready-made method", METHODS, name)
+
+
+def spelt_out(given: Any) -> Any:
+    """Methods by name with all that they are; what is no list or mapping stays, to be refused."""
+    if isinstance(given, Mapping):
+        return {
+            name: METHODS.get(name, {}) | dict(body or {})
+            if isinstance(body or {}, Mapping)
+            else body
+            for name, body in given.items()
+        }
+    if isinstance(given, list | tuple):
+        return {str(name): find(str(name)) for name in given}
+    return given

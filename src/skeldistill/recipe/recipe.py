@@ -6,7 +6,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, NonNegativeInt, model_validator
 
-from skeldistill.recipe.ready_made import DEFAULT_METHODS, FAMILIES, METHODS, find
+from skeldistill.recipe.ready_made import DEFAULT_METHODS, FAMILIES, spelt_out
 from skeldistill.recipe.sections import Data, Method, Part, Sampling, Section, Training
 from skeldistill.shelf import nearest
 
@@ -44,7 +44,7 @@ class Recipe(Section):
         for side in ("teacher", "student"):
             if isinstance(resolved.get(side), Mapping):  # options alone are the default's
                 resolved[side] = {"name": NETWORK, **resolved[side]}
-        resolved["methods"] = _methods(resolved.get("methods", DEFAULT_METHODS))
+        resolved["methods"] = spelt_out(resolved.get("methods", DEFAULT_METHODS))
         return resolved
 
     @model_validator(mode="after")
@@ -140,17 +140,3 @@ class Recipe(Section):
 def folder_name(method: str) -> str:
     """A method's name as a folder's."""
     return "".join(letter if letter.isalnum() or letter in "+-_." else "_" for letter in method)
-
-
-def _methods(given: Any) -> Any:
-    """Methods by name with all that they are; what is no list or mapping stays, to be refused."""
-    if isinstance(given, Mapping):
-        return {
-            name: METHODS.get(name, {}) | dict(body or {})
-            if isinstance(body or {}, Mapping)
-            else body
-            for name, body in given.items()
-        }
-    if isinstance(given, list | tuple):
-        return {str(name): find(str(name)) for name in given}
-    return given
