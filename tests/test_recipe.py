@@ -48,7 +48,13 @@ def test_what_the_recipe_says_goes_before_its_family():
         ({"training": {"epochs": "many"}}, "got 'many'"),
         ({"methods": ["SDK"]}, "did you mean 'SKD'?"),
         ({"methods": {"SKD": {"teacher": "techer"}, "teacher": None}}, "did you mean 'teacher'?"),
-        ({"methods": {"low": {"training": {"epoch": 3}}}}, "did you mean 'epochs'?"),
+        (
+            {"methods": {"low": {"training": {"epoch": 3}}}},
+            "methods.low.training: unknown key 'epoch'; did you mean 'epochs'?",
+        ),
+        ({"methods": {"low": {"sampling": {"frames": 0}}}}, "methods.low.sampling: frames: Input"),
+        ({"family": "strnog"}, "family: Input should be"),
+        ({"family": ["strong"]}, "family: Input should be"),
         ({"methods": {"KL": {"teacher": "KL"}}}, "KL needs KL"),
         ({"methods": {"KL": {"teacher": "low"}, "low": None}}, "'low', which never sees the high"),
         (

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from skeldistill.recipe.ready_made import DEFAULT_METHODS, spelt_out
 from skeldistill.recipe.recipe import Recipe
+from skeldistill.recipe.sections import one_line
 
 
 def load(path: Path, changes: Sequence[str] = ()) -> Recipe:
@@ -34,7 +35,7 @@ def parse(data: Any, where: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
-        raise ValueError(f"{where}: {_one_line(error)}") from None
+        raise ValueError(f"{where}: {one_line(error)}") from None
 
 
 def expanded(source: str) -> str:
@@ -88,12 +89,3 @@ def _put(data: Any, keys: list[str], value: Any, change: str) -> Any:
         raise ValueError(f"--set {change}: there is nothing below {data!r}; leave out {key!r}")
     data = data or {}
     return {**data, key: _put(data.get(key), rest, value, change)}
-
-
-def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    place = ".".join(str(step) for step in first["loc"])
-    said = first["msg"].removeprefix("Value error, ")
-    came = "" if first["type"] in ("value_error", "missing") else f" (got {first['input']!r})"
-    more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    return f"{place + ': ' if place else ''}{said}{came}{more}"

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from skeldistill.recipe.ready_made import DEFAULT_METHODS, FAMILIES, spelt_out
-from skeldistill.recipe.sections import Data, Method, Part, Sampling, Section, Training
+from skeldistill.recipe.sections import Data, Method, Part, Sampling, Section, Training, one_line
 from skeldistill.shelf import nearest
 
 NETWORK = "STGCN"
@@ -36,7 +36,8 @@ class Recipe(Section):
         if not isinstance(data, Mapping):
             raise ValueError("a recipe is a mapping with at least `name` and `data`")
         resolved = dict(data)
-        family = FAMILIES.get(resolved.get("family", "strong"), {})
+        name = resolved.get("family", "strong")
+        family = FAMILIES.get(name, {}) if isinstance(name, str) else {}  # refused as what it is
         for section, defaults in family.items():
             given = resolved.get(section) or {}
             if isinstance(given, Mapping):  # anything else is refused as what it is
@@ -64,8 +65,14 @@ class Recipe(Section):
             twice = [term.name for term in method.losses]
             if len(set(twice)) != len(twice):
                 raise ValueError(f"methods.{name}.losses names a loss twice: {', '.join(twice)}")
-            self.training_of(name)
-            self.sampling_of(name)
+            for section, checked in (
+                ("training", self.training_of),
+                ("sampling", self.sampling_of),
+            ):
+                try:
+                    checked(name)
+                except ValidationError as error:  # a section by itself knows no place
+                    raise ValueError(f"methods.{name}.{section}: {one_line(error)}") from None
         return self
 
     def needs(self, method: str) -> list[str]:

@@ -3,7 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from skeldistill.shelf import nearest
 
@@ -295,3 +302,13 @@ class Method(Section):
         """The methods that teach, if any do."""
         named = (self.teacher,) if isinstance(self.teacher, str) else self.teacher
         return named if self.losses else ()
+
+
+def one_line(error: ValidationError) -> str:
+    """What is wrong first, where it stands and how much more is wrong."""
+    first = error.errors()[0]
+    place = ".".join(str(step) for step in first["loc"])
+    said = first["msg"].removeprefix("Value error, ")
+    came = "" if first["type"] in ("value_error", "missing") else f" (got {first['input']!r})"
+    more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
+    return f"{place + ': ' if place else ''}{said}{came}{more}"
