@@ -101,6 +101,6 @@ def schema() -> None:
 
     Example: `skeldistill schema > recipe.schema.json`
     """
-    from skeldistill.recipe import Recipe
+    from skeldistill import recipe
 
-    typer.echo(json.dumps(Recipe.model_json_schema(), indent=2))
+    typer.echo(json.dumps(recipe.schema(), indent=2))

@@ -7,6 +7,7 @@ its family (`strong` or `paper`); the resolved recipe states everything and is a
 from skeldistill.recipe.reading import changed, expanded, load, parse
 from skeldistill.recipe.ready_made import DEFAULT_METHODS, FAMILIES, METHODS
 from skeldistill.recipe.recipe import Recipe, folder_name
+from skeldistill.recipe.schema import schema
 from skeldistill.recipe.sections import (
     Data,
     Fold,
@@ -38,4 +39,5 @@ __all__ = [
     "folder_name",
     "load",
     "parse",
+    "schema",
 ]
