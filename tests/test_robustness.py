@@ -56,6 +56,14 @@ def test_kept_is_the_mean_over_everything_relative_to_the_clean_teacher(swept):
     assert low["relative_to"] == "teacher"
 
 
+def test_what_is_kept_is_relative_to_whoever_teaches_not_to_others_on_the_high_view(tmp_path):
+    told = small_experiment(tmp_path, (), learning_rate=0.05)
+    told["methods"] = {"student on high": {"view": "high"}, "teacher": {}, "KL": {}}
+    run(recipe.parse(told), tmp_path / "run")
+    (row,) = sweep([tmp_path / "run"], NAMES[:1], methods=["KL"])["methods"]
+    assert row["relative_to"] == "teacher"
+
+
 def test_clean_is_the_view_before_the_recipe_made_it_worse(experiment, swept):
     tasks = [task for task in finished(experiment) if task.method == "teacher"]
     clean = np.mean([task.measured()["top1"] for task in tasks])

@@ -108,7 +108,7 @@ def sweep(
     Returns:
         Degradations with their options, and for every method: its clean accuracy, a curve for each
         degradation (percent, mean and 95 % interval over folds and seeds), and ``kept``, the mean
-        over degradations and severities relative to the accuracy of the experiment's first teacher
+        over degradations and severities relative to the accuracy of the experiment's main teacher
         on its own view, or without one to the method's own clean accuracy.
 
     Raises:
@@ -207,14 +207,14 @@ def _side(task: Task, clean: Side, parts: tuple[Part, ...]) -> Side:
 
 
 def _teacher(root: Path) -> tuple[str, float] | None:
-    """An experiment's first teacher, and its accuracy (percent) where it was evaluated.
+    """An experiment's main teacher, and its accuracy (percent) where it was evaluated.
 
     What students keep is told relative to it, whichever methods and view are swept.
     """
-    tasks = [task for task in finished(root) if task.recipe.methods[task.method].view == "high"]
-    name = tasks[0].method if tasks else ""
+    tasks = finished(root)
+    name = tasks[0].recipe.main_teacher
     reached = [task.measured()["top1"] for task in tasks if task.method == name]
-    return (name, float(np.mean(reached))) if reached else None
+    return (name, float(np.mean(reached))) if name and reached else None
 
 
 def _rows(
