@@ -92,11 +92,14 @@ def _severities(name):
 
 
 def test_what_was_measured_is_not_measured_again(experiment, swept, monkeypatch):
+    other = sweep([experiment], NAMES[:1], methods=["low"], seed=2, on="high")
+
     def refuse(*_, **__):
         raise AssertionError("measured again")
 
     monkeypatch.setattr(robustness, "evaluate", refuse)
     assert sweep([experiment], NAMES) == swept
+    assert sweep([experiment], NAMES[:1], methods=["low"], seed=2, on="high") == other
     with pytest.raises(AssertionError, match="again"):
         sweep([experiment], NAMES, seed=1)
 

@@ -150,8 +150,8 @@ def _accuracies(
 ) -> Iterator[tuple[str, float]]:
     """Top-1 of one model at every setting, from its cache where that has it."""
     path = task.folder / CACHE
-    mark = f"{task.fingerprint} {on} {seed}"
-    known = _cached(path, mark)
+    held = _cached(path, task.fingerprint)
+    known = held.setdefault(f"{on} {seed}", {})
     network: Network | None = None
     examples: Examples | None = None
     for setting in settings:
@@ -164,11 +164,12 @@ def _accuracies(
             side = _side(task, examples.student, setting.parts)
             worse = Examples(clips=examples.clips, student=side)
             known[place] = evaluate(network, worse, seed=seed, epoch=0).accuracy(1)
-            write_text(path, json.dumps({"mark": mark, "accuracies": known}))
+            write_text(path, json.dumps({"mark": task.fingerprint, "accuracies": held}))
         yield setting.key, known[place]
 
 
-def _cached(path: Path, mark: str) -> dict[str, float]:
+def _cached(path: Path, mark: str) -> dict[str, dict[str, float]]:
+    """What was measured of this training, by view and seed."""
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         return dict(held["accuracies"]) if held["mark"] == mark else {}
