@@ -55,6 +55,12 @@ def test_what_the_recipe_says_goes_before_its_family():
             "methods.low.training: unknown key 'epoch'; did you mean 'epochs'?",
         ),
         ({"methods": {"low": {"sampling": {"frames": 0}}}}, "methods.low.sampling: frames: Input"),
+        ({"training": {"learning_rate": float("inf")}}, "learning_rate: Input should be a finite"),
+        ({"methods": {"low": {"sampling": {"rotation": float("inf")}}}}, "a finite number"),
+        (
+            {"methods": {"KL": {"losses": [{"name": "KL", "weight": float("inf")}]}}},
+            "methods.KL.losses.0.weight: Input should be a finite number",
+        ),
         ({"family": "strnog"}, "family: Input should be"),
         ({"family": ["strong"]}, "family: Input should be"),
         ({"methods": {"KL": {"teacher": "KL"}}}, "KL needs KL"),

@@ -18,7 +18,8 @@ from skeldistill.shelf import nearest
 class Section(BaseModel):
     """A frozen part of a recipe that refuses keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # what is infinite trains nothing, and is lost in what is written of it
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -33,7 +34,7 @@ class Section(BaseModel):
 class Part(Section):
     """A part of a shelf by name, with its options beside the name."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
     name: str = Field(description="the part's name on its shelf")
 
