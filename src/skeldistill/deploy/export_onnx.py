@@ -80,7 +80,6 @@ def write_onnx(network: Network, path: Path, frames: int) -> Agreement:
     Raises:
         ValueError: the network cannot be exported, or says something else in ONNX Runtime.
     """
-    require_packages()
     agreement, refusal = None, None
     for any_frames in (True, False):
         try:

@@ -13,8 +13,7 @@ from skeldistill.deploy.recogniser import Recogniser
 BEGINNING = '''"""Names the action of a clip, frame by frame. Needs numpy and onnxruntime alone.
 
 python example.py CLIP: a .npz or .json file with `joints` (persons, frames, {joints},
-{coordinates}) in {units} and, if they are known, their `scores` (persons, frames, {joints}) from 0
-(lost) to 1{more}.
+{coordinates}) in {units} and, if known, `scores` (persons, frames, {joints}), 0 (lost) to 1{more}.
 """
 
 import json
@@ -25,10 +24,8 @@ import numpy as np
 import onnxruntime
 HERE = Path(__file__).parent
 file = Path(sys.argv[1] if sys.argv[1:] else sys.exit("name a clip: python example.py CLIP"))
-step, layout, labels, how = (
-    json.loads((HERE / f"{{name}}.json").read_text(encoding="utf-8"))
-    for name in ("step", "layout", "labels", "preprocessing")
-)
+names = ("step", "layout", "labels", "preprocessing")
+step, layout, labels, how = (json.loads((HERE / f"{{n}}.json").read_text("utf-8")) for n in names)
 clip = dict(np.load(file)) if file.suffix == ".npz" else json.loads(file.read_text("utf-8"))
 x = np.asarray(clip["joints"], np.float64)
 if x.shape[2:] != ({joints}, {coordinates}):

@@ -52,7 +52,7 @@ def export_hub(
         ValueError: it is no checkpoint, or does not say how clips are prepared; the folder has a
             recipe or a README that no export wrote.
     """
-    _refuse_others(folder)
+    _refuse_what_is_not_ours(folder)
     file = network_file(path)
     network, about = checkpoint.load(file)
     recogniser = Recogniser.of(network, about)
@@ -123,7 +123,7 @@ def without_paths(about: Mapping[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _refuse_others(folder: Path) -> None:
+def _refuse_what_is_not_ours(folder: Path) -> None:
     """Refuse a folder whose files are of something else, such as an experiment's recipe."""
     if (folder / MODEL).exists():
         return

@@ -4,10 +4,10 @@ A recipe names data, networks, training and the methods to compare. What it leav
 its family (`strong` or `paper`); the resolved recipe states everything and is a recipe itself.
 """
 
+from skeldistill.recipe.json_schema import schema
 from skeldistill.recipe.reading import changed, expanded, load, parse
 from skeldistill.recipe.ready_made import DEFAULT_METHODS, FAMILIES, METHODS
 from skeldistill.recipe.recipe import Recipe, folder_name
-from skeldistill.recipe.schema import schema
 from skeldistill.recipe.sections import (
     Data,
     Fold,

@@ -34,7 +34,7 @@ class Section(BaseModel):
 class Part(Section):
     """A part of a shelf by name, with its options beside the name."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow")
 
     name: str = Field(description="the part's name on its shelf")
 
