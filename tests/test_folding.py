@@ -25,20 +25,21 @@ def test_a_folded_network_says_the_same(name):
     network = made(name)
     if network.closed_form_passes == 0:
         seasoned(network)
+    network.double()
     before = copy.deepcopy(network.state_dict())
     training = network.training
     lean = folded(network)
     assert network.training is training
     for key, value in network.state_dict().items():
         assert torch.equal(value, before[key]), key
-    clips = batch(network)
+    clips = batch(network).double()
     with torch.no_grad():
         ours, theirs = lean(clips), network.eval()(clips)
     assert not lean.training
     assert type(lean) is type(network)
-    torch.testing.assert_close(ours.logits, theirs.logits, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours.logits, theirs.logits, rtol=1e-9, atol=1e-9)
     scale = theirs.features.abs().max()
-    torch.testing.assert_close(ours.features / scale, theirs.features / scale, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours.features / scale, theirs.features / scale, rtol=1e-9, atol=1e-9)
     assert norms(lean) <= norms(network)
 
 
