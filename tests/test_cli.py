@@ -155,6 +155,7 @@ def test_what_there_is(skeldistill):
         (["run", "recipe.yaml", "--set", "data.folds=[{train: trian}]"], "trian"),
         (["run", "recipe.yaml", "--methods", "lo"], "did you mean 'low'?"),
         (["run", "recipe.yaml", "--seeds", "x"], "whole numbers"),
+        (["run", "recipe.yaml", "--set", "seeds=[0, 0]"], "names one twice"),
         (["train", "recipe.yaml", "--fold", "3"], "no fold 3"),
         (["data", "info", "recipe.yaml"], "recipe.yaml"),
         (["data", "info", "gone.arrow"], "gone.arrow"),

@@ -20,10 +20,11 @@ from skeldistill import networks
 from skeldistill.cli import app, main
 from skeldistill.clip import Clip
 from skeldistill.deploy import export_example, export_folder
-from skeldistill.deploy.export import export_torch, torch_scores
+from skeldistill.deploy.export import export_onnx, export_torch, torch_scores
 from skeldistill.deploy.export_measure import Measuring
 from skeldistill.deploy.export_onnx import Agreement
 from skeldistill.deploy.export_program import program_of
+from skeldistill.deploy.export_step import export_step
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.layouts import PENN13
 from skeldistill.networks import Network
@@ -351,10 +352,26 @@ def test_another_export_takes_the_place_of_the_first_whole(store, tmp_path, monk
     assert (out / "example.py").read_text() == example
 
     # a network is not left with the description of another, whatever happens between
-    monkeypatch.setattr(export, "write_folder", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        export.export_onnx(recogniser, out)
+    with monkeypatch.context() as broken:
+        broken.setattr(export, "fills", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            export.export_onnx(recogniser, out)
     assert {path.name for path in out.iterdir()} == FILES
+
+    # nor does that stand in the way of the next one
+    export.export_onnx(recogniser, out)
+    assert {path.name for path in out.iterdir()} == FILES | {"model.onnx"}
+
+
+@pytest.mark.parametrize("name", ["labels.json", "example.py", "preprocessing.json"])
+@pytest.mark.parametrize("export_as", [export_onnx, export_torch, export_step])
+def test_files_of_others_are_not_written_over(export_as, name, tmp_path):
+    if export_as is not export_torch:
+        needs_onnx()
+    (tmp_path / name).write_text("[]")
+    with pytest.raises(ValueError, match=f"holds a {name} that would be written over"):
+        export_as(Recogniser.of(Tiny(PENN13), about()), tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "[]"}
 
 
 def test_a_program_takes_any_clips_and_leaves_the_network_as_it_was(model):
@@ -434,7 +451,7 @@ def test_another_result_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(export_onnx, "NEAR", -1.0)
     with pytest.raises(ValueError, match=r"cannot be exported: .* largest difference"):
         export_torch(Recogniser.of(Tiny(PENN13), about()), tmp_path / "out")
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 # ---------------------------------------------------------------- step by step

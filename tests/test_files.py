@@ -31,6 +31,26 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_a_failure_leaves_no_folder_that_was_made_for_it(tmp_path):
+    def fail(path, beside=None):
+        with whole(path) as partial:
+            partial.touch()
+            if beside:
+                (path.parent / beside).touch()
+            raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        fail(tmp_path / "new" / "deep" / "a.txt")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError):  # noqa: PT011
+        fail(tmp_path / "new" / "deep" / "a.txt", beside="b.txt")
+    assert [path.name for path in tmp_path.rglob("*.txt")] == ["b.txt"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError):  # noqa: PT011
+        fail(tmp_path / "empty" / "a.txt")
+    assert (tmp_path / "empty").is_dir()
+
+
 def test_two_processes_write_one_file_without_meeting(tmp_path, monkeypatch):
     path = tmp_path / "a.txt"
     with whole(path) as mine:

@@ -61,11 +61,17 @@ def test_what_is_no_earlier_export_is_not_written_over(run, name, tmp_path):
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "mine"}
 
 
-def test_an_earlier_export_is_written_anew(run, tmp_path):
-    export_hub(run, tmp_path)
-    (tmp_path / "README.md").write_text("old")
-    export_hub(run, tmp_path)
-    assert (tmp_path / "README.md").read_text() != "old"
+def test_an_earlier_export_is_written_anew_unless_its_card_was_filled_in(run, tmp_path):
+    card = tmp_path / "README.md"
+    export_hub(run, tmp_path, accuracy="on 5 clips: top-1 80.00 %")
+    export_hub(run, tmp_path, accuracy="on 5 clips: top-1 60.00 %")
+    assert "60.00" in card.read_text()
+    assert "80.00" not in card.read_text()
+    filled = card.read_text().replace("## Limits", "## Limits\n\n- Not for the dark.")
+    card.write_text(filled)
+    with pytest.raises(ValueError, match=r"README\.md was filled in since it was written; move"):
+        export_hub(run, tmp_path)
+    assert card.read_text() == filled
 
 
 def test_the_card_says_what_was_measured_and_how(shared):

@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -11,9 +11,10 @@ from pathlib import Path
 def whole(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside `path`; it takes its name only if the block ends well.
 
-    The folder is made if it does not exist. After an error or an interrupt nothing remains, and
-    what the system says of the temporary file, it says of `path`.
+    The folder is made if it does not exist. After an error or an interrupt nothing remains, nor a
+    folder made for it, and what the system says of the temporary file, it says of `path`.
     """
+    made = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: some writers choose the format, or add a suffix, by it. Machine and
     # process keep two students that ask one teacher at once out of each other's files.
@@ -24,6 +25,9 @@ def whole(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
+        with suppress(OSError):  # something else is in it by now
+            for folder in made:
+                folder.rmdir()
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(partial)):
             error.filename = str(path)
         raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skeldistill import terminal
-from skeldistill.cli.options import listed
+from skeldistill.cli.options import listed, whole_numbers
 from skeldistill.waiting import loading
 
 if TYPE_CHECKING:
@@ -296,9 +296,7 @@ def load(
         wanted = {name: loaded.methods[name] for name in kept}
         loaded = loaded.model_copy(update={"methods": wanted})
     if seeds:
-        if not all(seed.strip().isdecimal() for seed in seeds.split(",")):
-            raise ValueError(f"--seeds {seeds}: write whole numbers, such as 0,1,2")
-        loaded = loaded.model_copy(update={"seeds": tuple(map(int, seeds.split(",")))})
+        loaded = loaded.model_copy(update={"seeds": whole_numbers(seeds, "--seeds")})
     return loaded
 
 

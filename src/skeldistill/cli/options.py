@@ -17,6 +17,14 @@ def parsed(options: Sequence[str] | None) -> dict[str, Any]:
     return given
 
 
+def whole_numbers(text: str, option: str) -> tuple[int, ...]:
+    """Numbers with commas between, each once; ValueError for what is none."""
+    pieces = [piece.strip() for piece in text.split(",")]
+    if not all(piece.isdecimal() for piece in pieces):
+        raise ValueError(f"{option} {text}: write whole numbers, such as 0,1,2")
+    return tuple(dict.fromkeys(map(int, pieces)))
+
+
 def listed(text: str, known: Collection[str]) -> list[str]:
     """Names with commas between; a known name may hold commas itself."""
     pieces = text.split(",")

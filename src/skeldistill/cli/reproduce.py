@@ -10,6 +10,7 @@ import typer
 from rich.console import RenderableType
 
 from skeldistill import terminal
+from skeldistill.cli.options import whole_numbers
 from skeldistill.waiting import loading
 
 if TYPE_CHECKING:
@@ -68,15 +69,14 @@ def reproduce(
         typer.echo(reproduce_views.example(), nl=False)
         return
     pick("family of recipes", FAMILIES, family)
-    if not all(seed.isdecimal() for seed in seeds.split(",")):
-        raise ValueError(f"--seeds {seeds}: write whole numbers, such as 0,1,2")
+    chosen = whole_numbers(seeds, "--seeds")
     cells, given = select(tables or ()), reproduce_views.read(views)
     with loading():
         from skeldistill.training.reproduce_recipes import Setting
 
     setting = Setting(
         family=family,
-        seeds=tuple(dict.fromkeys(map(int, seeds.split(",")))),
+        seeds=chosen,
         changes=tuple(changes or ()),
     )
     if plan:

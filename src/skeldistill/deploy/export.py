@@ -103,8 +103,8 @@ def export_torch(
     network = recogniser.network
     refuse_others(folder, "model.pt2")
     with whole(folder / "model.pt2") as partial:
-        scores, agreement = _torch_file(network, partial, recogniser.sampling.frames)
-        say(f"model.pt2: {agreement}; {_takes(agreement.frames)}")
+        scores, agreement, fewest = _torch_file(network, partial, recogniser.sampling.frames)
+        say(f"model.pt2: {agreement}; {_takes(agreement.frames, fewest)}")
         if measuring is not None:
             _measure(measuring, {"PyTorch": torch_scores(network), "model.pt2": scores}, say, tell)
         _describe(folder, recogniser, agreement.frames, torch_example(recogniser), say)
@@ -121,8 +121,8 @@ def torch_scores(network: Network) -> Scores:
     return scores
 
 
-def _torch_file(network: Network, path: Path, frames: int) -> tuple[Scores, Agreement]:
-    """A file for any number of frames, or where that cannot be, for the usual one."""
+def _torch_file(network: Network, path: Path, frames: int) -> tuple[Scores, Agreement, int]:
+    """A file for any number of frames, or where that cannot be, for the usual one; the fewest."""
     refusal: Exception | None = None
     for any_frames in (True, False):
         program = program_of(network, frames, any_frames=any_frames)
@@ -134,7 +134,7 @@ def _torch_file(network: Network, path: Path, frames: int) -> tuple[Scores, Agre
             refusal = error
             continue
         if agreement.near:
-            return scores, agreement
+            return scores, agreement, program.fewest
         refusal = ValueError(str(agreement))
     raise ValueError(refused(network, "torch.export", refusal)) from refusal
 
@@ -180,5 +180,7 @@ def _describe(
         )
 
 
-def _takes(frames: int | None) -> str:
-    return "takes any number of frames" if frames is None else f"takes {frames} frames"
+def _takes(frames: int | None, fewest: int = 1) -> str:
+    if frames is not None:
+        return f"takes {frames} frames"
+    return "takes any number of frames" + (f" from {fewest} on" if fewest > 1 else "")

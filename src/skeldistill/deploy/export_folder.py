@@ -1,7 +1,7 @@
 """The folder of an exported network: all that is needed to run it without skeldistill."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,21 +20,51 @@ FORMAT = 1
 NETWORKS = ("model.onnx", "model.int8.onnx", "model.pt2", "step.onnx")
 """What the other files of a folder are about."""
 
+WRITER = "skeldistill"
+
+DESCRIBING = (
+    *("preprocessing.json", "layout.json", "labels.json", "example.py"),
+    *("step.json", "start.npz"),
+)
+"""What the other files are called."""
+
 TRAINING_ONLY = ("rotation", "scaling", "shear", "mirror", "noise", "crop")
 """What a recipe's sampling holds that happens in training alone."""
 
 
 def refuse_others(folder: Path, *own: str) -> None:
-    """Refuse a folder whose example.py and preprocessing.json are about another kind of export.
+    """Refuse a folder whose files are about another kind of export, or nothing of ours.
 
     Raises:
-        ValueError: it holds a network that is none of `own`.
+        ValueError: it holds a network that is none of `own`, or no network but files of the names
+            that an export writes.
     """
     for name in NETWORKS:
         if name not in own and (folder / name).exists():
             raise ValueError(
                 f"{folder} holds {name}, which its example.py and preprocessing.json are about; "
                 "name another folder, or remove it"
+            )
+    if not any((folder / name).exists() for name in own) and not _interrupted(folder):
+        refuse_foreign(folder, DESCRIBING)
+
+
+def _interrupted(folder: Path) -> bool:
+    """Whether it holds what an export wrote that did not come to its network."""
+    try:
+        told = json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and str(told.get("written_with")).startswith(WRITER)
+
+
+def refuse_foreign(folder: Path, names: Iterable[str]) -> None:
+    """Refuse a folder that holds files of these names, which no export wrote."""
+    for name in names:
+        if (folder / name).exists():
+            raise ValueError(
+                f"{folder} holds a {name} that would be written over; name another folder, or "
+                "remove it"
             )
 
 
@@ -87,7 +117,7 @@ def preprocessing(recogniser: Recogniser, frames: int | None) -> dict[str, Any]:
     shape = [None, network.persons, frames, network.layout.num_joints, network.channels]
     return {
         "format": FORMAT,
-        "written_with": f"skeldistill {__version__}",
+        "written_with": f"{WRITER} {__version__}",
         "network": type(network).__name__,
         "input": {"name": INPUT, "axes": "n m t v c", "shape": shape, "type": "float32"},
         "output": {"name": OUTPUT, "axes": "n k", "shape": [None, network.classes]},

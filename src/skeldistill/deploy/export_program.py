@@ -39,6 +39,12 @@ class Program:
     program: ExportedProgram
     frames: int | None
 
+    @property
+    def fewest(self) -> int:
+        """The fewest frames that it takes."""
+        ranges = self.program.range_constraints.values()
+        return self.frames or max((int(allowed.lower) for allowed in ranges), default=1)
+
 
 def program_of(network: Network, frames: int, *, any_frames: bool = True) -> Program:
     """The network as a program, for clips of `frames` frames and, where possible, of others.

@@ -15,7 +15,8 @@ import torch
 import yaml
 
 from skeldistill import checkpoint
-from skeldistill.deploy.hub_card import card
+from skeldistill.deploy.export_folder import refuse_foreign
+from skeldistill.deploy.hub_card import card, sealed, untouched
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.saved import network_file
 from skeldistill.extras import require
@@ -50,9 +51,9 @@ def export_hub(
     Raises:
         OSError: there is no such file.
         ValueError: it is no checkpoint, or does not say how clips are prepared; the folder has a
-            recipe or a README that no export wrote.
+            recipe or a README that no export wrote, or a README that was filled in.
     """
-    _refuse_what_is_not_ours(folder)
+    _refuse_what_would_be_lost(folder)
     file = network_file(path)
     network, about = checkpoint.load(file)
     recogniser = Recogniser.of(network, about)
@@ -64,7 +65,7 @@ def export_hub(
     if about.get("recipe"):
         told = yaml.safe_dump(about["recipe"], sort_keys=False, allow_unicode=True)
         write_text(folder / RECIPE, told)
-    write_text(folder / CARD, text)
+    write_text(folder / CARD, sealed(text))
     say(f"{MODEL}, {RECIPE}, {CARD}: read the card and fill in what nobody but you knows")
 
 
@@ -123,16 +124,15 @@ def without_paths(about: Mapping[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _refuse_what_is_not_ours(folder: Path) -> None:
-    """Refuse a folder whose files are of something else, such as an experiment's recipe."""
-    if (folder / MODEL).exists():
-        return
-    for name in (RECIPE, CARD):
-        if (folder / name).exists():
-            raise ValueError(
-                f"{folder} holds a {name} that would be written over; name another folder, or "
-                "remove it"
-            )
+def _refuse_what_would_be_lost(folder: Path) -> None:
+    """Refuse a folder with an experiment's recipe, or a card that somebody has written into."""
+    if not (folder / MODEL).exists():
+        refuse_foreign(folder, (RECIPE, CARD))
+    elif (folder / CARD).exists() and not untouched((folder / CARD).read_text(encoding="utf-8")):
+        raise ValueError(
+            f"{folder / CARD} was filled in since it was written; move it away, export, and carry "
+            "over what you wrote"
+        )
 
 
 def _named(told: Any) -> Any:

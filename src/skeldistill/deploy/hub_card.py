@@ -1,5 +1,6 @@
 """The model card: what a stranger must know before using a model."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,6 +47,21 @@ and skeleton files, `skeldistill export FOLDER OUT --format onnx` makes a form f
 
 {limits}
 """
+
+
+SEAL = "\n<!-- as written by skeldistill: {digest} -->\n"
+"""The last line of a card; it no longer fits once somebody has written into the card."""
+
+
+def sealed(text: str) -> str:
+    """A card that can be told from one that somebody has written into."""
+    return text + SEAL.format(digest=hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+def untouched(card: str) -> bool:
+    """Whether nobody has written into a sealed card."""
+    text, _, _ = card.rpartition(SEAL.partition("{")[0])
+    return card == sealed(text)
 
 
 def card(

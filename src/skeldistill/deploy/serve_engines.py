@@ -181,7 +181,7 @@ class _Row:
 
     def finish(self) -> np.ndarray:
         """The logits once no frame follows."""
-        return self._stream.finish().logits[0].numpy()
+        return self._stream.finish().logits[0].cpu().numpy()
 
     def _step(self, layout: Layout, size: tuple[int, int] | None, converting: bool) -> None:
         """Show the network the newest frame."""
@@ -191,9 +191,10 @@ class _Row:
         if any(who is not None for who in self._places):
             clip = clip_of(self._past, self._places, "live", layout, size)
             seen = next(self._recogniser.shown([clip], converting=converting))[:, :, -1]
-        said = self._stream.push(torch.from_numpy(seen.astype(np.float32)))
+        frame = torch.from_numpy(seen.astype(np.float32)).to(self._recogniser.device)
+        said = self._stream.push(frame)
         if said is not None:
-            self.logits = said.logits[0].numpy()
+            self.logits = said.logits[0].cpu().numpy()
 
     def _seat(self) -> None:
         """Who has a place keeps it as long as the past has them: a layer remembers by places."""

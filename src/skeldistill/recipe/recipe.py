@@ -52,6 +52,8 @@ class Recipe(Section):
     def _consistent(self) -> "Recipe":
         if not self.name.strip(". ") or set(self.name) & set("/\\"):
             raise ValueError(f"name {self.name!r} is to name a folder: take letters, no slashes")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds {list(self.seeds)} names one twice, which would count twice")
         folders: dict[str, str] = {}
         for name, method in self.methods.items():
             other = folders.setdefault(folder_name(name).casefold(), name)

@@ -1,6 +1,7 @@
 """The report: one self-contained page that works offline, on a phone and on paper."""
 
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,8 +51,14 @@ def fill(template: str, words: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_kept_together,
     )
     return environment.get_template(template).render(words)
+
+
+def _kept_together(value: Any) -> Any:
+    """No line breaks between a number and its percent sign."""
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", value) if type(value) is str else value
 
 
 def content(results: Results) -> dict[str, Any]:
