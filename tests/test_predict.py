@@ -22,6 +22,7 @@ from skeldistill.deploy import outputs, overlay, running, sources
 from skeldistill.deploy.following import Following, Moment, Pose
 from skeldistill.deploy.predict import Action, Rules, Seen, actions, gathered, trimmed
 from skeldistill.deploy.segments import Hysteresis
+from skeldistill.deploy.wanted import Wanted
 from skeldistill.deploy.windows import Sliding, Span, Windows, moments_of
 from skeldistill.layouts import COCO17, PENN13
 from skeldistill.readers.reader import Source
@@ -629,6 +630,7 @@ def hostile(tmp_path):
         (("films", *REPLAY, "--option", "layout=penn13"), "and films needs none"),
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--option", "a=1"), "and rtsp://127.* none"),
         (("people.arrow", "--whole", "--stride", 3), "leave out --window and --stride"),
+        (("people.arrow", "--whole", "--shortest", 1), "leave out --enter, --leave, --shortest"),
     ],
 )
 def test_refused_in_one_line_and_nothing_is_written(
@@ -702,7 +704,7 @@ def test_a_camera_tells_at_once_and_stops_when_told(monkeypatch, stopped):
     each = sources.Sources(path=None, about=about, several=False, each=iter([origin]))
     told = []
     telling = running.Telling(say=told.append, failed=told.append, watch=lambda name, share: None)
-    wanted = running.Wanted(rules=RULES, seconds=4.0 if clock else None)
+    wanted = Wanted(rules=RULES, seconds=4.0 if clock else None)
     assert running.run(sides(), each, wanted, telling).failures == 0
     first, second = map(json.loads, told)
     assert (first["label"], second["label"]) == ("left", "right")

@@ -22,6 +22,7 @@ from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Hysteresis, Stretch
 from skeldistill.deploy.serve_engines import MOST_PEOPLE, Streamed, Windowed, engine
 from skeldistill.deploy.streaming import Stream
+from skeldistill.deploy.wanted import Wanted
 from skeldistill.deploy.watching_live import FrameByFrame, Now
 from skeldistill.deploy.windows import Span
 from skeldistill.layouts import PENN13
@@ -93,7 +94,7 @@ def camera(tmp_path, monkeypatch):
         each = sources.Sources(path=None, about=about, several=False, each=iter([origin]))
         told: list[str] = []
         telling = running.Telling(say=told.append, failed=told.append, watch=lambda *_: None)
-        asked = running.Wanted(rules=rules, **wanted)
+        asked = Wanted(rules=rules, **wanted)
         assert running.run(recogniser, each, asked, telling).failures == 0
         return [json.loads(line) for line in told], path
 

@@ -18,9 +18,9 @@ from skeldistill.data.views import open_views
 from skeldistill.layouts import COCO17
 from skeldistill.training import state, task, train
 from skeldistill.training.evaluate import Said
+from skeldistill.training.examples import examples_of, teacher_examples
 from skeldistill.training.experiment import list_tasks, run
-from skeldistill.training.perform import _examples as examples_of
-from skeldistill.training.perform import check, perform, teacher_examples
+from skeldistill.training.perform import check, perform
 from skeldistill.training.settle import settle
 from skeldistill.training.task import Task
 

@@ -28,10 +28,10 @@ from skeldistill.losses.part_features import part_features
 from skeldistill.networks.stgcn import ST2sGCN
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import Data, Fold, LossTerm, View
+from skeldistill.training.examples import examples_of, teacher_examples
 from skeldistill.training.experiment import list_tasks, run
-from skeldistill.training.perform import _examples as examples_of
 from skeldistill.training.perform import _losses as losses_of
-from skeldistill.training.perform import make_network, teacher_examples
+from skeldistill.training.perform import make_network
 from skeldistill.training.tally import Tally
 from skeldistill.training.task import _plain, open_views
 

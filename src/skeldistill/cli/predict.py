@@ -32,6 +32,10 @@ Named = Annotated[
 ]
 
 
+ENTER, LEAVE, SHORTEST, SMOOTHING = 0.5, 0.35, 0.5, 3
+"""How actions begin and end, where nothing is asked for."""
+
+
 def predict(
     model: Model,
     source: Named,
@@ -55,15 +59,15 @@ def predict(
     stride: Annotated[
         str | None, typer.Option(help="How far the next window is (default: a quarter of one).")
     ] = None,
-    enter: Annotated[float, typer.Option(help="Probability at which an action begins.")] = 0.5,
-    leave: Annotated[float, typer.Option(help="Probability below which it is over.")] = 0.35,
+    enter: Annotated[float, typer.Option(help="Probability at which an action begins.")] = ENTER,
+    leave: Annotated[float, typer.Option(help="Probability below which it is over.")] = LEAVE,
     shortest: Annotated[
         float, typer.Option(help="Seconds; shorter actions are left out, gaps closed.")
-    ] = 0.5,
+    ] = SHORTEST,
     smoothing: Annotated[
         int,
         typer.Option(help="Windows (--live: frames) that are averaged; odd, 1 for none."),
-    ] = 3,
+    ] = SMOOTHING,
     estimator: Annotated[
         str | None,
         typer.Option(help="Finds people in videos: mediapipe:model=FILE, rtmpose:pose=FILE,..."),
@@ -115,14 +119,20 @@ def predict(
     file, given = network_file(model), parsed(options)
     seen, step = (Span.parse(text) if text else None for text in (window, stride))
     sure = Hysteresis(enter=enter, leave=leave, shortest=shortest, smoothing=smoothing)
+    if whole and (enter, leave, shortest, smoothing) != (ENTER, LEAVE, SHORTEST, SMOOTHING):
+        raise ValueError(
+            "--whole takes a clip as one action; leave out --enter, --leave, --shortest and "
+            "--smoothing"
+        )
     with loading():
         from skeldistill.deploy import outputs, running, sources
         from skeldistill.deploy.predict import Rules
         from skeldistill.deploy.recogniser import Recogniser
+        from skeldistill.deploy.wanted import Wanted
 
     recogniser = Recogniser.load(file)
     usual = recogniser.clip_frames or recogniser.sampling.frames
-    wanted = running.Wanted(
+    wanted = Wanted(
         rules=Rules(
             window=seen or Span(length=float(usual), seconds=False),
             stride=step,

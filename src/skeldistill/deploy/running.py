@@ -4,51 +4,20 @@ Files are written whole or not at all, but for what a camera tells: it cannot be
 is kept as it comes. Nothing is ever written onto a video that is read.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from skeldistill.deploy import outputs, overlay
 from skeldistill.deploy.following import Moment
 from skeldistill.deploy.overlay import Kept
-from skeldistill.deploy.predict import BATCH, Action, Rules, Seen, Watching, trimmed
+from skeldistill.deploy.predict import BATCH, Action, Seen, Watching, trimmed
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Stretch
-from skeldistill.deploy.sources import RATE, Filmed, Origin, Skeletons, Sources
+from skeldistill.deploy.sources import Filmed, Origin, Skeletons, Sources
+from skeldistill.deploy.wanted import Wanted, check, file_of, is_folder, unused
 from skeldistill.deploy.watching_live import FrameByFrame, Now
 from skeldistill.files import whole, write_text
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What a user wants to have of it.
-
-    rules: how actions are found. cut: every clip is one action, from its start to its end. format:
-    of the text (see `outputs.FORMATS`). out: its file, or a folder with a file for each clip; None
-    says it line by line. film: a video with everything drawn, or a folder of them. seconds: after
-    which a camera is left. live: the network runs frame by frame instead of over windows.
-
-    Raises:
-        ValueError: the overlay cannot have such a name, or what is wanted cannot be together.
-    """
-
-    rules: Rules
-    cut: bool = False
-    format: str = "jsonl"
-    out: Path | None = None
-    film: Path | None = None
-    seconds: float | None = None
-    live: bool = False
-
-    def __post_init__(self) -> None:
-        if self.live and self.cut:
-            raise ValueError("--live goes frame by frame, --whole looks at a clip once; take one")
-        if self.live and self.rules.stride is not None:
-            raise ValueError("--live goes frame by frame, with no --stride; leave one out")
-        if self.film is not None and not _folder(self.film):
-            overlay.check(self.film)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +49,7 @@ def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telli
     Raises:
         OSError, ValueError: one line; nothing is left half-written.
     """
-    _check(recogniser, sources, wanted)
+    check(recogniser, sources, wanted)
     if sources.live:
         (origin,) = sources.each
         assert isinstance(origin, Filmed)
@@ -90,7 +59,7 @@ def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telli
         put = stack.enter_context(_output(wanted, telling.say))
         used: set[str] = set()
         for origin in sources.each:
-            name = _unused(outputs.file_name(origin.name), used)
+            name = unused(outputs.file_name(origin.name), used)
             telling.watch(origin.name, 0.0)
             with closing(Kept()) as kept:
                 try:
@@ -102,7 +71,7 @@ def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telli
                     telling.failed(" ".join(str(error).split()))
                     continue
                 if wanted.film is not None:
-                    path = _file(wanted.film, name, "mp4")
+                    path = file_of(wanted.film, name, "mp4")
                     overlay.film(path, origin.pictures(), kept, found, seen)
             actions += len(found)
             put(name, found)
@@ -175,7 +144,7 @@ def _follow(
         watching = _watching(recogniser, wanted, seen, batch=1, listen=now.hear)
         draw = None
         if wanted.film is not None:
-            film = _file(wanted.film, name, "mp4")
+            film = file_of(wanted.film, name, "mp4")
             draw = stack.enter_context(overlay.filming(film, seen))
         write = stack.enter_context(_growing(wanted, name, say))
 
@@ -208,11 +177,11 @@ def _output(wanted: Wanted, say: Callable[[str], None]) -> Iterator[Put]:
     """Takes what was found clip by clip, and brings it to where it belongs."""
     if wanted.out is None:
         yield _together(wanted, say)
-    elif _folder(wanted.out):
+    elif is_folder(wanted.out):
         folder = wanted.out
 
         def put(name: str, found: list[Action]) -> None:
-            path = _file(folder, name, wanted.format)
+            path = file_of(folder, name, wanted.format)
             write_text(path, outputs.text(found, wanted.format))
 
         yield put
@@ -230,7 +199,7 @@ def _growing(wanted: Wanted, name: str, say: Callable[[str], None]) -> Iterator[
     if wanted.out is None:
         yield _together(wanted, say)
         return
-    path = _file(wanted.out, name, wanted.format)
+    path = file_of(wanted.out, name, wanted.format)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="", buffering=1) as file:  # flushed by line
         yield _together(wanted, file.write)
@@ -247,98 +216,3 @@ def _together(wanted: Wanted, tell: Callable[[str], object]) -> Put:
             tell(writer.write(action))
 
     return put
-
-
-def _check(recogniser: Recogniser, sources: Sources, wanted: Wanted) -> None:
-    """Refuse what would be found out after an hour."""
-    if wanted.live:
-        like = Seen(name="", layout=sources.about.layout, size=None, rate=RATE)
-        FrameByFrame(recogniser, wanted.rules, like)
-    if sources.several and wanted.format == "srt" and not (wanted.out and _folder(wanted.out)):
-        raise ValueError(
-            "subtitles belong to one video, and these may be several; give --out a folder, or "
-            "take --format jsonl"
-        )
-    if sources.several and wanted.film is not None and not _folder(wanted.film):
-        raise ValueError(
-            f"an overlay belongs to one clip, and these may be several; {wanted.film} must be a "
-            "folder"
-        )
-    if sources.live and wanted.cut:
-        raise ValueError("a camera has no end; predict without --whole")
-    if wanted.seconds is not None and not sources.live:
-        raise ValueError(f"--seconds leaves a camera, which {sources.path} is not; leave it out")
-    _check_places(sources, wanted)
-
-
-def _check_places(sources: Sources, wanted: Wanted) -> None:
-    """Refuse outputs that cannot be written, or that would lie on what is read."""
-    for path in (wanted.out, wanted.film):
-        if path is not None:
-            _check_writable(path)
-    if sources.path is not None and sources.path.is_dir() and wanted.film is not None:
-        film, videos = wanted.film.resolve(), sources.path.resolve()
-        if videos in (film, *film.parents):
-            raise ValueError(
-                f"overlays in {wanted.film} could be written over the videos in {sources.path}; "
-                "give --overlay another folder"
-            )
-    skeletons = None if sources.videos else sources.path
-    if skeletons is not None and wanted.out is not None and _same_folder(skeletons, wanted.out):
-        raise ValueError(
-            f"what is said could be written over the skeletons in {skeletons}; give --out another "
-            "folder"
-        )
-    named = (sources.path, *sources.videos.values())
-    read = {_identity(one) for one in named if one is not None and one.exists()}
-    for path in _written(sources, wanted):
-        if path.is_file() and _identity(path) in read:
-            raise ValueError(f"{path} is the source itself; give the output another name")
-
-
-def _check_writable(path: Path) -> None:
-    """Refuse what no file can be made of; nothing is made yet."""
-    folder = path if _folder(path) else path.parent
-    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
-    if not there.is_dir():
-        raise NotADirectoryError(f"{path} cannot be written, since {there} is no folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(f"{path} cannot be written: {there} is not open to you")
-
-
-def _written(sources: Sources, wanted: Wanted) -> Iterator[Path]:
-    """The files of outputs, as far as their names are known before."""
-    used: set[str] = set()
-    names = [_unused(outputs.file_name(name), used) for name in sources.videos]
-    for path, ending in ((wanted.out, wanted.format), (wanted.film, "mp4")):
-        if path is not None:
-            yield from [_file(path, name, ending) for name in names] if _folder(path) else [path]
-
-
-def _same_folder(one: Path, other: Path) -> bool:
-    return one.is_dir() and other.is_dir() and one.samefile(other)
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    """Tells files apart however they are called."""
-    found = path.stat()
-    return found.st_dev, found.st_ino
-
-
-def _folder(path: Path) -> bool:
-    return path.is_dir() or not path.suffix
-
-
-def _file(path: Path, name: str, ending: str) -> Path:
-    """The file of a clip's text or overlay."""
-    return path / f"{name}.{ending}" if _folder(path) else path
-
-
-def _unused(name: str, used: set[str]) -> str:
-    """The name, with a number if there was the same before; case does not tell names apart."""
-    unused, count = name, 1
-    while unused.lower() in used:
-        count += 1
-        unused = f"{name}-{count}"
-    used.add(unused.lower())
-    return unused

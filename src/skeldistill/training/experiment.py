@@ -13,7 +13,8 @@ from skeldistill.data.views import derived, open_views
 from skeldistill.files import write_text
 from skeldistill.recipe import Recipe
 from skeldistill.training.bars import shown
-from skeldistill.training.perform import check, completed_views
+from skeldistill.training.examples import completed_views
+from skeldistill.training.perform import check
 from skeldistill.training.pool import at_once
 from skeldistill.training.results import gather
 from skeldistill.training.task import MEASURED, Task, look_again

@@ -16,8 +16,8 @@ from skeldistill.distillation.part_matrix import part_weights
 from skeldistill.files import whole
 from skeldistill.recipe import Sampling
 from skeldistill.training.evaluate import Said, evaluate
+from skeldistill.training.examples import teacher_examples
 from skeldistill.training.fusion import softmax
-from skeldistill.training.perform import teacher_examples
 from skeldistill.training.task import NETWORK, SAID, Task, said_in
 
 

@@ -10,8 +10,9 @@ from skeldistill import networks
 from skeldistill.data.planned import Planned, planned
 from skeldistill.recipe import Recipe
 from skeldistill.training import state
+from skeldistill.training.examples import clips_to_learn, completed_views
 from skeldistill.training.experiment import list_tasks
-from skeldistill.training.perform import MARK, check, clips_to_learn, completed_views
+from skeldistill.training.perform import MARK, check
 from skeldistill.training.task import MEASURED, Task, look_again, network_part
 from skeldistill.training.train import steps_of
 

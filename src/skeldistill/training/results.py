@@ -14,9 +14,10 @@ from skeldistill.data.views import open_views
 from skeldistill.distillation.knowledge import ask
 from skeldistill.recipe import Recipe
 from skeldistill.training.answers import Answers
+from skeldistill.training.examples import teacher_examples
 from skeldistill.training.gap import between_views
 from skeldistill.training.machine import machine
-from skeldistill.training.perform import number_of_classes, teacher_examples
+from skeldistill.training.perform import number_of_classes
 from skeldistill.training.quality import by_quality
 from skeldistill.training.samples import sample_clips
 from skeldistill.training.statistics import accuracy, compare
