@@ -454,7 +454,7 @@ def test_from_the_command_line(skeldistill, tmp_path, rng):
     assert {one["source"] for one in told} == {"walk"}
     assert told[-1]["last_frame"] == 89
 
-    code, _, err = skeldistill(*words, "--whole")
+    code, _, err = skeldistill(*words[:4], "--whole")
     assert code == 1
     assert "--whole looks at a clip once" in err
     small_checkpoint(tmp_path / "whole.safetensors")
