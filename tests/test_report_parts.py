@@ -72,7 +72,8 @@ def simple(scores: dict[str, tuple[str, str, float]], *comparisons: tuple) -> di
     low, high = scores["S"][2], scores["T"][2]
 
     def closed(mean: float) -> dict | None:
-        return {"mean": (mean - low) / (high - low)} if high > low else None
+        share = (mean - low) / (high - low) if high > low else None
+        return None if share is None else {"mean": share, "low": share - 0.1, "high": share + 0.1}
 
     return {
         "seeds": [0, 1],
@@ -120,6 +121,13 @@ def test_summary(changed: dict, comparisons: list, ending: str):
     said = reading.summary(simple(TRIO | changed, *comparisons))
     assert ending in said
     assert said.startswith(OPENING) == ("S" not in changed)
+
+
+def test_a_share_of_a_gap_that_may_be_chance_is_not_told():
+    results = simple(TRIO)
+    results["methods"][-1]["gap_closed"] |= {"low": None, "high": None}
+    assert "distilled student is 10.0 points ahead of the plain one." in reading.summary(results)
+    assert [row.gap for row in tables.rows(results)] == [None] * 3
 
 
 def test_teacher_and_plain_student_are_those_of_the_figures():

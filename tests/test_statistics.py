@@ -171,11 +171,16 @@ def test_mcnemar_by_hand():
     assert mcnemar(0, 0) == 1
 
 
-def test_a_clip_is_right_where_most_trainings_name_it():
+def test_a_clip_is_gained_where_more_trainings_name_it():
     mine = [np.array([[1.0, 1, 0, 1], [1, 0, 0, 1], [1, 1, 1, 0]])]
     other = [np.array([[1.0, 0, 0, 0], [0, 0, 0, 1], [0, 1, 1, 1]])]
-    assert discordant(mine, other) == (2, 0)  # the first two; the last is right for both
+    assert discordant(mine, other) == (2, 0)  # 3 of 3 and 1, 2 and 1; the others are level
     assert discordant(other, mine) == (0, 2)
+
+
+def test_of_two_trainings_one_is_more_than_none():
+    mine, other = [np.array([[1.0, 1], [0, 1]])], [np.array([[0.0, 1], [0, 0]])]
+    assert discordant(mine, other) == (2, 0)
 
 
 def test_effect_sizes_by_hand(rng):
@@ -251,7 +256,7 @@ def test_folds_that_share_clips_are_drawn_from_together():
 def test_a_clip_of_several_folds_counts_once_by_all_its_trainings():
     mine = [np.array([[1.0, 1]]), np.array([[1.0, 0]])]
     other = [np.array([[0.0, 0]]), np.array([[0.0, 0]])]
-    assert discordant(mine, other, ids=names((0, 1), (0, 1))) == (1, 0)  # half is no majority
+    assert discordant(mine, other, ids=names((0, 1), (0, 1))) == (2, 0)
     assert discordant(mine, other) == (3, 0)
 
 

@@ -65,7 +65,7 @@ def _table(found: "Between") -> Table:
         ("difference, points", f"{one.difference:+.2f} (95 % {one.low:+.2f} to {one.high:+.2f})"),
         ("permutation test by clip", p_value(one.p)),
         ("McNemar's exact test", p_value(one.mcnemar_p)),
-        ("only the first right, only the second", f"{one.gained}, {one.lost} clips"),
+        ("the first right more often, the second", f"{one.gained}, {one.lost} clips"),
         ("odds ratio of these", f"{one.odds_ratio:.2f}"),
         ("Cohen's h", f"{one.cohens_h:+.3f} ({_size(one.cohens_h)})"),
     )

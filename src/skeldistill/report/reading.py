@@ -130,10 +130,11 @@ def winner(results: Results) -> Method | None:
 def gap_closed(method: Method) -> dict[str, float | None] | None:
     """The share of the distance from plain student to teacher that a method closes (1 = all).
 
-    None for teacher and plain student themselves, and where the teacher is not ahead.
+    None for teacher and plain student themselves, where the teacher is not ahead, and where its
+    interval has no ends: the distance itself may be chance, and a share of it would say nothing.
     """
     told = method.get("gap_closed")
-    if not told or number(told.get("mean")) is None:
+    if not told or number(told.get("mean")) is None or interval(told) is None:
         return None
     return {key: number(told.get(key)) for key in ("mean", "low", "high")}
 

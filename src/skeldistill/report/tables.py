@@ -57,8 +57,6 @@ def rows(results: Results) -> list[Row]:
 
 def _row(method: Method, winner: bool) -> Row:
     gap = gap_closed(method)
-    if gap is not None and interval(gap) is None:
-        gap = None  # the distance itself may be chance, and a share of it would say nothing
     cells = (
         str(method.get("name", "")),
         score(method.get("top1")),

@@ -39,9 +39,10 @@ class Comparison:
     share clips, all answers about a clip are drawn, and change sides, together: what is asked twice
     is not known twice as well. seeds: how many trainings of each method there were. above_noise:
     the interval does not hold 0, and there was more than one training, so that it knows of
-    training's noise. gained, lost: clips that only the one, only the other names rightly in most of
-    its trainings; mcnemar_p: exact McNemar test on them; odds_ratio: gained to lost, half a clip
-    added to both (Haldane), so that it is finite. cohens_h: difference of the arcsines of both
+    training's noise. gained, lost: clips that the one, that the other names rightly more often (of
+    one training: that only it does); mcnemar_p: exact McNemar test on them, of several trainings a
+    sign test; odds_ratio: gained to lost, half a clip added to both (Haldane), so that it is
+    finite. cohens_h: difference of the arcsines of both
     accuracies, about 0.2 is small, 0.5 medium, 0.8 large (Cohen 1988).
     """
 
@@ -151,18 +152,16 @@ def compare(
 
 
 def discordant(method: Rights, against: Rights, *, ids: Ids | None = None) -> tuple[int, int]:
-    """Clips that only one of two methods names rightly: only the first, only the second.
+    """Clips that one of two methods names rightly more often: the first, the second.
 
-    Of several trainings, of all folds, the majority decides, so that a clip counts once; half of
-    them are none.
+    Of one training, those that only one names rightly. Of several, of all folds, a clip counts
+    once.
     """
     distinct = Distinct.of(method, ids)
-    asked = distinct.sums([np.full(fold.shape[1], len(fold)) for fold in method])
     mine, other = (
-        2 * distinct.sums([fold.sum(axis=0) for fold in rights]) > asked
-        for rights in (method, against)
+        distinct.sums([fold.sum(axis=0) for fold in rights]) for rights in (method, against)
     )
-    return int((mine & ~other).sum()), int((other & ~mine).sum())
+    return int((mine > other).sum()), int((other > mine).sum())
 
 
 def mcnemar(gained: int, lost: int) -> float:
