@@ -168,6 +168,12 @@ def test_after_an_error_nothing_is_claimed(tmp_path):
     assert left(tmp_path) == []
 
 
+def test_no_folder_is_left_in_which_nothing_was_made(tmp_path):
+    with pytest.raises(KeyError), alone_in(tmp_path / "runs" / "mine" / "views"):
+        raise KeyError
+    assert left(tmp_path) == []
+
+
 @pytest.fixture
 def recipe(tmp_path):
     training = {"warmup": 1, "learning_rate": 0.05}

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def whole(path: Path) -> Iterator[Path]:
     The folder is made if it does not exist. After an error or an interrupt nothing remains, nor a
     folder made for it, and what the system says of the temporary file, it says of `path`.
     """
-    made = [folder for folder in path.parents if not folder.exists()]
+    made = missing(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: some writers choose the format, or add a suffix, by it. Machine and
     # process keep two students that ask one teacher at once out of each other's files.
@@ -25,12 +25,22 @@ def whole(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
-        with suppress(OSError):  # something else is in it by now
-            for folder in made:
-                folder.rmdir()
+        remove_empty(made)
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(partial)):
             error.filename = str(path)
         raise
+
+
+def missing(folder: Path) -> list[Path]:
+    """The folder and those it would lie in, as far as there are none yet; the deepest first."""
+    return [place for place in (folder, *folder.parents) if not place.exists()]
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders in turn, up to the first that holds something or is gone."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,10 +6,11 @@ is left to it; what waits for that is waited for.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from skeldistill import processes
+from skeldistill.files import missing, remove_empty
 from skeldistill.training.bars import Watch, title
 from skeldistill.training.claims import Claim, Claims
 from skeldistill.training.perform import perform
@@ -125,7 +126,7 @@ def _watching(task: Task, claim: Claim, watch: Watch) -> Callable[[Step], None]:
 def alone_in(folder: Path, say: Say = lambda _: None) -> Iterator[None]:
     """Work in a folder when no other run does; what nothing was made in is not left behind."""
     claims, said = Claims(), False
-    made = [place for place in (folder, folder.parent) if not place.exists()]
+    made = missing(folder)
     while (claim := claims.take(folder)) is None:
         owner = claims.owner(folder)
         if owner is not None and not said:
@@ -136,6 +137,4 @@ def alone_in(folder: Path, say: Say = lambda _: None) -> Iterator[None]:
         yield
     finally:
         claim.release()
-        with suppress(OSError):  # not empty, or gone
-            for place in made:
-                place.rmdir()
+        remove_empty(made)
