@@ -11,7 +11,7 @@ from rich.console import Console
 from stores import named, small_store
 
 from skeldistill.cli.experiments import load
-from skeldistill.cli.options import listed
+from skeldistill.cli.options import listed, whole_numbers
 from skeldistill.training import experiment
 from skeldistill.training.bars import shown
 
@@ -177,6 +177,13 @@ def test_a_mistake_is_one_line_and_a_status(skeldistill, recipe_file, tmp_path, 
     assert said in err
     assert len([line for line in err.strip().splitlines() if "━" not in line]) == 1  # but bars
     assert {path.name for path in tmp_path.glob("*.arrow")} == before
+
+
+def test_numbers_with_commas_between():
+    assert whole_numbers("0, 1,2,1", "--seeds") == (0, 1, 2)
+    for wrong in ("", "0,", "-1", "1.5"):
+        with pytest.raises(ValueError, match="write whole numbers"):
+            whole_numbers(wrong, "--seeds")
 
 
 def test_methods_are_run_with_all_that_they_need(recipe_file):

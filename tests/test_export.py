@@ -23,7 +23,7 @@ from skeldistill.deploy import export_example, export_folder
 from skeldistill.deploy.export import export_onnx, export_torch, torch_scores
 from skeldistill.deploy.export_measure import Measuring
 from skeldistill.deploy.export_onnx import Agreement
-from skeldistill.deploy.export_program import program_of
+from skeldistill.deploy.export_program import example, program_of
 from skeldistill.deploy.export_step import export_step
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.layouts import PENN13
@@ -353,7 +353,7 @@ def test_another_export_takes_the_place_of_the_first_whole(store, tmp_path, monk
 
     # a network is not left with the description of another, whatever happens between
     with monkeypatch.context() as broken:
-        broken.setattr(export, "fills", lambda _: 1 / 0)
+        broken.setattr(export, "write_folder", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             export.export_onnx(recogniser, out)
     assert {path.name for path in out.iterdir()} == FILES
@@ -372,6 +372,17 @@ def test_files_of_others_are_not_written_over(export_as, name, tmp_path):
     with pytest.raises(ValueError, match=f"holds a {name} that would be written over"):
         export_as(Recogniser.of(Tiny(PENN13), about()), tmp_path)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "[]"}
+
+
+def test_a_program_tells_how_few_frames_it_takes(model):
+    network = Recogniser.load(model).network
+    program = program_of(network, 16)
+    run = program.program.module()
+    assert program.frames is None
+    few = example(network, program.fewest)
+    run(few)
+    with pytest.raises(AssertionError, match=f">= {program.fewest}"):
+        run(few[:, :, 1:])
 
 
 def test_a_program_takes_any_clips_and_leaves_the_network_as_it_was(model):

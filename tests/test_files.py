@@ -37,16 +37,16 @@ def test_a_failure_leaves_no_folder_that_was_made_for_it(tmp_path):
             partial.touch()
             if beside:
                 (path.parent / beside).touch()
-            raise ValueError
+            raise ValueError("on purpose")
 
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError, match="on purpose"):
         fail(tmp_path / "new" / "deep" / "a.txt")
     assert not list(tmp_path.iterdir())
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError, match="on purpose"):
         fail(tmp_path / "new" / "deep" / "a.txt", beside="b.txt")
     assert [path.name for path in tmp_path.rglob("*.txt")] == ["b.txt"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError, match="on purpose"):
         fail(tmp_path / "empty" / "a.txt")
     assert (tmp_path / "empty").is_dir()
 

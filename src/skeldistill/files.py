@@ -14,7 +14,7 @@ def whole(path: Path) -> Iterator[Path]:
     The folder is made if it does not exist. After an error or an interrupt nothing remains, nor a
     folder made for it, and what the system says of the temporary file, it says of `path`.
     """
-    made = missing(path.parent)
+    made = folders_to_make(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: some writers choose the format, or add a suffix, by it. Machine and
     # process keep two students that ask one teacher at once out of each other's files.
@@ -31,7 +31,7 @@ def whole(path: Path) -> Iterator[Path]:
         raise
 
 
-def missing(folder: Path) -> list[Path]:
+def folders_to_make(folder: Path) -> list[Path]:
     """The folder and those it would lie in, as far as there are none yet; the deepest first."""
     return [place for place in (folder, *folder.parents) if not place.exists()]
 

@@ -122,7 +122,11 @@ def torch_scores(network: Network) -> Scores:
 
 
 def _torch_file(network: Network, path: Path, frames: int) -> tuple[Scores, Agreement, int]:
-    """A file for any number of frames, or where that cannot be, for the usual one; the fewest."""
+    """A file for any number of frames, or where that cannot be, for the usual one.
+
+    Returns:
+        What it says, how near that is, and the fewest frames that it takes.
+    """
     refusal: Exception | None = None
     for any_frames in (True, False):
         program = program_of(network, frames, any_frames=any_frames)

@@ -20,13 +20,18 @@ FORMAT = 1
 NETWORKS = ("model.onnx", "model.int8.onnx", "model.pt2", "step.onnx")
 """What the other files of a folder are about."""
 
-WRITER = "skeldistill"
-
-DESCRIBING = (
-    *("preprocessing.json", "layout.json", "labels.json", "example.py"),
-    *("step.json", "start.npz"),
-)
+DESCRIBING = [
+    "preprocessing.json",
+    "layout.json",
+    "labels.json",
+    "example.py",
+    "step.json",
+    "start.npz",
+]
 """What the other files are called."""
+
+WRITER = "skeldistill"
+"""By this in preprocessing.json an export of ours is known."""
 
 TRAINING_ONLY = ("rotation", "scaling", "shear", "mirror", "noise", "crop")
 """What a recipe's sampling holds that happens in training alone."""
@@ -46,7 +51,7 @@ def refuse_others(folder: Path, *own: str) -> None:
                 "name another folder, or remove it"
             )
     if not any((folder / name).exists() for name in own) and not _interrupted(folder):
-        refuse_foreign(folder, DESCRIBING)
+        refuse_to_write_over(folder, DESCRIBING)
 
 
 def _interrupted(folder: Path) -> bool:
@@ -58,7 +63,7 @@ def _interrupted(folder: Path) -> bool:
     return isinstance(told, dict) and str(told.get("written_with")).startswith(WRITER)
 
 
-def refuse_foreign(folder: Path, names: Iterable[str]) -> None:
+def refuse_to_write_over(folder: Path, names: Iterable[str]) -> None:
     """Refuse a folder that holds files of these names, which no export wrote."""
     for name in names:
         if (folder / name).exists():

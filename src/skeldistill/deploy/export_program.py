@@ -41,9 +41,12 @@ class Program:
 
     @property
     def fewest(self) -> int:
-        """The fewest frames that it takes."""
-        ranges = self.program.range_constraints.values()
-        return self.frames or max((int(allowed.lower) for allowed in ranges), default=1)
+        """The fewest frames that it takes: what the tracer took for granted stays true."""
+        if self.frames is not None:
+            return self.frames
+        (name,) = self.program.graph_signature.user_inputs
+        joints = next(node for node in self.program.graph.nodes if node.name == name).meta["val"]
+        return int(self.program.range_constraints[joints.shape[2].node.expr].lower)
 
 
 def program_of(network: Network, frames: int, *, any_frames: bool = True) -> Program:

@@ -15,7 +15,7 @@ import torch
 import yaml
 
 from skeldistill import checkpoint
-from skeldistill.deploy.export_folder import refuse_foreign
+from skeldistill.deploy.export_folder import refuse_to_write_over
 from skeldistill.deploy.hub_card import card, sealed, untouched
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.saved import network_file
@@ -127,7 +127,7 @@ def without_paths(about: Mapping[str, Any]) -> dict[str, Any]:
 def _refuse_what_would_be_lost(folder: Path) -> None:
     """Refuse a folder with an experiment's recipe, or a card that somebody has written into."""
     if not (folder / MODEL).exists():
-        refuse_foreign(folder, (RECIPE, CARD))
+        refuse_to_write_over(folder, (RECIPE, CARD))
     elif (folder / CARD).exists() and not untouched((folder / CARD).read_text(encoding="utf-8")):
         raise ValueError(
             f"{folder / CARD} was filled in since it was written; move it away, export, and carry "

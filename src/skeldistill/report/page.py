@@ -51,14 +51,8 @@ def fill(template: str, words: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-        finalize=_kept_together,
     )
     return environment.get_template(template).render(words)
-
-
-def _kept_together(value: Any) -> Any:
-    """No line breaks between a number and its percent sign."""
-    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", value) if type(value) is str else value
 
 
 def content(results: Results) -> dict[str, Any]:
@@ -71,7 +65,7 @@ def content(results: Results) -> dict[str, Any]:
         "command": results.get("command"),
         "interval_note": results.get("interval_note"),
         "title": results.get("title") or results.get("name") or "Comparison",
-        "summary": summary(results),
+        "summary": re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", summary(results)),
         "headings": tables.HEADINGS,
         "rows": [_table_row(row) for row in tables.rows(results)],
         "table_note": tables.note(results),

@@ -42,8 +42,8 @@ class Comparison:
     training's noise. gained, lost: clips that the one, that the other names rightly more often (of
     one training: that only it does); mcnemar_p: exact McNemar test on them, of several trainings a
     sign test; odds_ratio: gained to lost, half a clip added to both (Haldane), so that it is
-    finite. cohens_h: difference of the arcsines of both
-    accuracies, about 0.2 is small, 0.5 medium, 0.8 large (Cohen 1988).
+    finite. cohens_h: difference of the arcsines of both accuracies, about 0.2 is small, 0.5 medium,
+    0.8 large (Cohen 1988).
     """
 
     difference: float

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from skeldistill import processes
-from skeldistill.files import missing, remove_empty
+from skeldistill.files import folders_to_make, remove_empty
 from skeldistill.training.bars import Watch, title
 from skeldistill.training.claims import Claim, Claims
 from skeldistill.training.perform import perform
@@ -126,7 +126,7 @@ def _watching(task: Task, claim: Claim, watch: Watch) -> Callable[[Step], None]:
 def alone_in(folder: Path, say: Say = lambda _: None) -> Iterator[None]:
     """Work in a folder when no other run does; what nothing was made in is not left behind."""
     claims, said = Claims(), False
-    made = missing(folder)
+    made = folders_to_make(folder)
     while (claim := claims.take(folder)) is None:
         owner = claims.owner(folder)
         if owner is not None and not said:
