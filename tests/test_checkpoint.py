@@ -3,8 +3,11 @@
 import inspect
 import json
 import pickle
+import sys
+import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from full_disk import room
@@ -216,6 +219,8 @@ def test_files_that_hold_more_than_weights_are_not_run(tmp_path, monkeypatch):
     path = tmp_path / "weights.pth"
     torch.save({"state_dict": Hostile()}, path)
     assert "not run" in refused(path, checkpoint.read_weights)
+    torch.save({"state_dict": {"weight": torch.ones(2)}, "hook": Hostile()}, path)
+    assert "not run" in refused(path, checkpoint.read_weights)
     path.write_bytes(pickle.dumps(Hostile()))
     refused(path, checkpoint.read_weights)
     assert not (tmp_path / "ran").exists()
@@ -224,6 +229,28 @@ def test_files_that_hold_more_than_weights_are_not_run(tmp_path, monkeypatch):
         refused(path, checkpoint.read_weights)
     torch.save({"epoch": 3, "model": {"epoch": 2}}, path)
     assert "looked at the top" in refused(path, checkpoint.read_weights)
+
+
+class HistoryBuffer:
+    """As mmengine keeps its logs: of a class that is not here, with arrays inside."""
+
+    def __init__(self):
+        self._log_history = np.array([1.0, 2.0])
+        self._max_length = np.int64(3)
+
+
+def test_what_a_training_framework_keeps_beside_the_weights_is_left_unread(tmp_path, monkeypatch):
+    path, weights = tmp_path / "epoch_16.pth", {"backbone.weight": torch.arange(3.0)}
+    foreign = types.ModuleType("history_buffer")
+    foreign.HistoryBuffer = HistoryBuffer
+    with monkeypatch.context() as there:
+        there.setitem(sys.modules, "history_buffer", foreign)
+        there.setattr(HistoryBuffer, "__module__", "history_buffer")
+        logs = {"log_scalars": {"train/loss": HistoryBuffer()}}
+        torch.save({"meta": {"epoch": 16}, "state_dict": weights, "message_hub": logs}, path)
+    read = checkpoint.read_weights(path)
+    assert list(read) == list(weights)
+    torch.testing.assert_close(read["backbone.weight"], weights["backbone.weight"])
 
 
 # ---------------------------------------------------------------- starting from another network

@@ -63,7 +63,12 @@ def test_a_whole_experiment_gives_results_for_every_method(experiment, tmp_path)
         assert [entry["epoch"] for entry in epochs] == [1, 2]
         if row["kind"] == "distilled":
             terms = set(epochs[0]["terms"]) - {"task"}
-            assert terms == set(epochs[0]["conflicts"])
+            assert terms == set(epochs[0]["conflicts"]) == set(epochs[0]["strengths"])
+            for epoch in epochs:  # what conflicts in no step adds nothing in any
+                added, conflicting = epoch["strengths"], epoch["conflicts"]
+                assert {k for k in terms if added[k] > 0} == {
+                    k for k in terms if conflicting[k] > 0
+                }
             assert terms
     on_disk = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
     assert on_disk["methods"] == json.loads(json.dumps(results["methods"]))
@@ -152,7 +157,7 @@ def test_a_state_of_before_has_no_scale(tmp_path):
     torch.save(kept, tmp_path / state.STATE)
     scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
     plugin = MixedPrecision("16-mixed", "cpu", scaler)
-    assert state.load(tmp_path, model, optimizer, torch.device("cpu"), plugin) == [entry]
+    assert state.load(tmp_path, model, optimizer, plugin) == [entry]
     assert scaler.get_scale() == 8.0
 
 
@@ -175,6 +180,34 @@ def test_a_state_cut_short_falls_back_to_the_one_before(experiment, tmp_path, ca
     perform(whole)
     assert one.measured()["top1"] == whole.measured()["top1"]
     np.testing.assert_array_equal(one.said().logits, whole.said().logits)
+
+
+def test_no_damaged_state_is_taken_for_a_sound_one(tmp_path):
+    """Whatever bit is turned or block is lost: what loads is what was saved, or nothing does."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(40, 40), torch.nn.BatchNorm1d(40))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    state.save(tmp_path, model, optimizer, [])
+    kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    sound = (tmp_path / state.STATE).read_bytes()
+    rng = np.random.default_rng(0)
+    passed = 0
+    for turn in range(300):
+        content = bytearray(sound)
+        place = int(rng.integers(len(content)))
+        if turn % 3 == 0:
+            content[place] ^= 1 << int(rng.integers(8))
+        elif turn % 3 == 1:
+            content[place : place + 512] = bytes(len(content[place : place + 512]))
+        else:
+            del content[place:]
+        (tmp_path / state.STATE).write_bytes(content)
+        torch.nn.init.zeros_(model[0].weight)
+        if state.load(tmp_path, model, optimizer) is not None:
+            passed += 1
+            for name, tensor in model.state_dict().items():
+                torch.testing.assert_close(tensor, kept[name], rtol=0, atol=0)
+    assert passed < 30  # what is no content, such as the time that a part was written
 
 
 def test_what_is_done_is_skipped_and_what_changed_is_not(experiment, tmp_path):
@@ -228,8 +261,31 @@ def test_a_loss_that_is_no_number_stops_with_one_line(experiment, tmp_path, monk
     said = rf"the loss is (nan|inf) in epoch {epoch + 1}, step \d \(clips c"
     with pytest.raises(ValueError, match=said) as error:
         perform(one)
-    assert ("is kept in" in str(error.value)) == (one.folder / state.STATE).exists() == (epoch > 0)
+    assert f"the state of before is kept in {one.folder}" in str(error.value)
+    kept = torch.load(one.folder / state.STATE, weights_only=True)
+    assert len(kept["history"]) == epoch
+    assert all(weight.isfinite().all() for weight in kept["model"].values())
     assert not (one.folder / task.NETWORK).exists()
+
+
+def test_weights_that_the_last_step_spoils_are_not_kept(experiment, tmp_path, monkeypatch):
+    """The loss is that of before the step, and says nothing of them."""
+    rates = {"now": 0.01}
+    monkeypatch.setattr(train, "learning_rate", lambda *_: rates["now"])
+
+    def watch(done):
+        if (done.epoch + 1, done.step + 1) == (done.epochs, done.steps):
+            rates["now"] = 1e38
+
+    experiment["methods"] = ["teacher"]
+    one = only(experiment, "teacher", tmp_path / "a")
+    said = r"the weights grow beyond all numbers after a loss of \d"
+    with pytest.raises(ValueError, match=said) as error:
+        perform(one, watch)
+    assert not (one.folder / task.NETWORK).exists()
+    kept = torch.load(one.folder / state.STATE, weights_only=True)
+    assert all(weight.isfinite().all() for weight in kept["model"].values())
+    assert f"epoch {len(kept['history']) + 1}," in str(error.value)
 
 
 def test_the_learning_rate_warms_up_and_falls():

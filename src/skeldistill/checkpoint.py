@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from skeldistill import layouts, networks
 from skeldistill.files import write_bytes
@@ -150,6 +151,8 @@ def load_official(network: Network, state_dict: Mapping[str, Tensor]) -> Loaded:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors``, ``.pt`` or ``.pth`` file, unwrapped, without running it.
 
+    What training frameworks keep beside the weights (mmengine its logs) is left unread.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is broken, holds no tensors, or needs code to be run.
@@ -160,7 +163,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings(action="ignore"):  # about files that are refused anyway
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = _unpickled(path)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path} is broken or holds more than weights, which is not run: {_line(error)}"
@@ -173,6 +176,28 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return tensors
         content = next((content[name] for name in WRAPPERS if name in content), None)
     raise ValueError(f"{path} holds no weights; looked at the top and under {', '.join(WRAPPERS)}")
+
+
+class _Unread:
+    """Stands for any object of a class that is not known here; keeps nothing of it."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def _unpickled(path: Path) -> Any:
+    """What a file of ``torch.save`` holds; objects of other classes are `_Unread`."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        foreign = get_unsafe_globals_in_checkpoint(path)
+        if not foreign:
+            raise
+        with safe_globals([(_Unread, name) for name in foreign]):
+            return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def carry_over(

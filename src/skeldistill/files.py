@@ -22,6 +22,7 @@ def whole(path: Path) -> Iterator[Path]:
     partial = path.with_name(name)
     try:
         yield partial
+        _settled(partial)
         partial.replace(path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
@@ -29,6 +30,16 @@ def whole(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(partial)):
             error.filename = str(path)
         raise
+
+
+def _settled(path: Path) -> None:
+    """Wait until the content is on the disk: a name that comes first stands for zeros after a cut.
+
+    Writers that make no file, or a folder, are left alone.
+    """
+    if path.is_file():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
 
 
 def folders_to_make(folder: Path) -> list[Path]:

@@ -103,9 +103,10 @@ def paired_ids(
 def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
     """The training clips of the high view: but for what is held out, unpaired or unlabelled.
 
-    High clips that no low clip matches belong to them, as many as keep their label. While some
-    recordings are held out, high clips of which nothing tells the recording (their ids do not match
-    ``data.group``) are left out, too: they may be of those.
+    High clips that no low clip matches belong to them, as many as keep their label; but not where
+    only a share of the clips keeps its match (``data.paired``, PLKD Table 5): the teacher then has
+    the paired part alone. While some recordings are held out, high clips of which nothing tells the
+    recording (their ids do not match ``data.group``) are left out, too: they may be of those.
     """
     _refuse_leaks(low, high, fold)
     rows = high.in_split(fold.train)
@@ -117,6 +118,8 @@ def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data)
         alone = alone[_named_alone(high, alone, low, fold, data)]
         if data.validation:
             alone = alone[_of_known_recording(high, alone, data)]
+        if data.paired < 1:
+            alone = alone[:0]
         rows = np.sort(np.concatenate([rows[paired], alone]))
     return Clips(rows=rows, teacher_rows=rows, labels=high.labels[rows]).only_labelled()
 

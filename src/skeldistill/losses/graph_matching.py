@@ -121,7 +121,7 @@ class GraphMatching(Loss):
         self, student: Prediction, teacher: Prediction, labels: Int[Tensor, " n"]
     ) -> dict[str, Float[Tensor, ""]]:
         """``node`` and ``edge``, with their weights."""
-        _same_sizes(student.features, teacher.features)
+        require_same_sizes(student.features, teacher.features)
         student, teacher, _ = paired(student, teacher)
         present = student.present.any(dim=2) & teacher.present.any(dim=2)
         features = student.features
@@ -204,7 +204,10 @@ def _release_edges(student: Tensor, teacher: Tensor, weights: Tensor) -> Tensor:
     return (match_root(student, teacher) * weights).sum()
 
 
-def _same_sizes(student: Tensor, teacher: Tensor) -> None:
+def require_same_sizes(
+    student: Float[Tensor, "n m c t v"], teacher: Float[Tensor, "n l d s w"]
+) -> None:
+    """Refuse maps that do not have the same vertices; ValueError names both sizes."""
     sizes = [(map_.shape[1], map_.shape[3], map_.shape[4]) for map_ in (student, teacher)]
     if sizes[0] != sizes[1]:
         raise ValueError(

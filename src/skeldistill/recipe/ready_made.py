@@ -23,7 +23,15 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 """The methods that a recipe may ask for by name alone."""
 
-DEFAULT_METHODS = ("teacher", "low", "low+completion", "low+augmentation", "SKD", "SKD+completion")
+DEFAULT_METHODS = (
+    "teacher",
+    "low",
+    "low+completion",
+    "low+augmentation",
+    "SKD",
+    "SKD+completion",
+    "PLKD",
+)
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "strong": {

@@ -292,6 +292,15 @@ class Method(Section):
     training: dict[str, Any] = Field(default_factory=dict, description="changes to `training`")
     sampling: dict[str, Any] = Field(default_factory=dict, description="changes to `sampling`")
 
+    @model_validator(mode="after")
+    def _head_of_something(self) -> "Method":
+        if self.train_only_head and self.start_from is None:
+            raise ValueError(
+                "train_only_head needs start_from: without weights of before, a network whose head "
+                "alone learns is one of chance"
+            )
+        return self
+
     @model_serializer(mode="wrap")
     def _without_unused(self, plain: Callable[[Any], Any]) -> dict[str, Any]:
         # as before there was a seed, so that what was finished stays so

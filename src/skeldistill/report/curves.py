@@ -87,9 +87,17 @@ def loss_lines(method: Method, names: list[str]) -> list[Line]:
 
 def conflict_lines(method: Method, names: list[str]) -> list[Line]:
     """In how many steps, in percent, a distillation loss pulled against the task loss."""
+    return _shares(method, "conflicts", names)
 
+
+def strength_lines(method: Method, names: list[str]) -> list[Line]:
+    """How much of the task's gradient revision added for each loss in a step, in percent."""
+    return _shares(method, "strengths", names)
+
+
+def _shares(method: Method, kept: str, names: list[str]) -> list[Line]:
     def share(epoch: dict[str, Any], name: str) -> float | None:
-        told = number((epoch.get("conflicts") or {}).get(name))
+        told = number((epoch.get(kept) or {}).get(name))
         return None if told is None else 100 * told
 
     found = [line(method, name, lambda epoch, name=name: share(epoch, name)) for name in names]
@@ -97,7 +105,7 @@ def conflict_lines(method: Method, names: list[str]) -> list[Line]:
 
 
 def groups(results: Results) -> list[dict[str, Any]]:
-    """For every method with curves its small charts: accuracy, loss terms, conflicts."""
+    """For every method with curves its small charts: accuracy, losses, conflicts."""
     names = term_names(results)
     colours = {name: place for place, name in enumerate(names)}
     found = []
@@ -109,6 +117,7 @@ def groups(results: Results) -> list[dict[str, Any]]:
                 _chart(
                     "Steps in conflict, %", conflict_lines(method, names), colours, percent=True
                 ),
+                _chart("Added by revision, %", strength_lines(method, names), colours),
             ]
             charts = [chart for chart in charts if chart]
             found.append({"name": method.get("name", ""), "charts": charts})

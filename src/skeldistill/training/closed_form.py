@@ -67,6 +67,7 @@ def fit_closed_form(
         "top1": 100 * right / clips,
         "terms": {"task": loss / clips},
         "conflicts": {},
+        "strengths": {},
         "skipped": {},
         "seconds": time.perf_counter() - began,
     }

@@ -15,12 +15,14 @@ from skeldistill.distillation.ensemble import Ensemble
 from skeldistill.distillation.knowledge import share_knowledge
 from skeldistill.distillation.reviser import Reviser, pointwise_weights
 from skeldistill.files import whole, write_text
+from skeldistill.losses.graph_matching import GraphMatching
 from skeldistill.losses.loss import Loss, LossContext
 from skeldistill.networks.network import Network
 from skeldistill.recipe import LossTerm, Method, Recipe, Training
 from skeldistill.shelf import build
 from skeldistill.training import state
 from skeldistill.training.closed_form import fit_closed_form
+from skeldistill.training.comparable import require_comparable
 from skeldistill.training.evaluate import Said, evaluate
 from skeldistill.training.examples import examples_of, teacher_examples
 from skeldistill.training.settle import settle
@@ -56,6 +58,8 @@ def check(task: Task) -> None:
             )
             _try(teacher, examples.teacher)
             terms = _losses(method, student, teacher)
+            if any(isinstance(loss, GraphMatching) for _, loss in terms.values()):
+                require_comparable(student, teacher, examples)
         _refuse_mixing(task, student, [loss for _, loss in terms.values()])
 
 
@@ -109,6 +113,11 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
         return
     settle(student)
     said = evaluate(student, tested, device=next(student.parameters()).device)
+    if not np.isfinite(said.logits).all():
+        raise ValueError(
+            f"{task.method} says what is no number of some clips it is tested on, so it is not "
+            "kept; lower training.learning_rate"
+        )
     _keep(task, student.cpu(), said, tested.student)
     measured = {
         "fingerprint": task.fingerprint,

@@ -102,7 +102,7 @@ def _row(recipe: Recipe, name: str, tasks: Sequence[Task], answers: Answers) -> 
         "kind": _kind(recipe, name),
         "view": recipe.methods[name].view,
         "network": type(network).__name__,
-        "description": describe(recipe, name),
+        "description": describe(recipe, name) + _anew(measured[0].get("not_carried_over", [])),
         "top1": _accuracy(answers, [m["top1"] for m in measured]),
         "top5": _accuracy(Answers.of_tasks(tasks, top=5), [m["top5"] for m in measured]),
         "parameters": price.parameters,
@@ -118,6 +118,14 @@ def _row(recipe: Recipe, name: str, tasks: Sequence[Task], answers: Answers) -> 
             for task, m in zip(tasks, measured, strict=True)
         ],
     }
+
+
+def _anew(names: Sequence[str]) -> str:
+    """Which weights a method that starts from another could not take over."""
+    if not names:
+        return ""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f" (begun anew: {', '.join(names[:3])}{more})"
 
 
 def describe(recipe: Recipe, name: str) -> str:

@@ -3,7 +3,7 @@
 import csv
 import io
 import logging
-import pickle
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from lightning_fabric.plugins.precision import Precision
 from torch import nn
 
+from skeldistill import processes
 from skeldistill.files import whole
 
 LOG = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ LOG = logging.getLogger(__name__)
 STATE = "state.pt"
 BEFORE = "state-before.pt"
 LOG_FILE = "log.csv"
-GROUPS = ("terms", "conflicts", "skipped")
+GROUPS = ("terms", "conflicts", "strengths", "skipped")
 
 
 def save(
@@ -53,24 +54,39 @@ def save(
     _write_log(folder / LOG_FILE, history)
 
 
+def begin(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    precision: Precision | None = None,
+) -> list[dict[str, Any]]:
+    """Go on as `load` does, or keep the state before the first step; the history up to now.
+
+    So a training that stops in its first epoch has a state as well.
+    """
+    history = load(folder, model, optimizer, precision)
+    if history is None and processes.first():
+        save(folder, model, optimizer, [], precision)
+    return history or []
+
+
 def load(
     folder: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    device: torch.device,
     precision: Precision | None = None,
-) -> list[dict[str, Any]]:
-    """Fill what `save` has kept from the newest sound state; its history, or [] without a state.
+) -> list[dict[str, Any]] | None:
+    """Fill what `save` has kept from the newest sound state; its history, or None without a state.
 
-    A state cut short by a crash or a full disk is passed over, with a warning in the log.
+    A state that a crash, a full disk or a disk's decay has damaged is passed over, with a warning
+    in the log.
     """
     broken = []
     for name in (STATE, BEFORE):
         if not (folder / name).exists():
             continue
-        try:
-            found = torch.load(folder / name, map_location=device, weights_only=True)
-        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError):
+        found = _read(folder / name)
+        if found is None:
             broken.append(name)
             continue
         model.load_state_dict(found["model"])
@@ -83,7 +99,22 @@ def load(
         return found["history"]
     if broken:
         LOG.warning("%s in %s broken; beginning anew", " and ".join(broken), folder)
-    return []
+    return None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What a file of `save` holds; None if it is not as it was written, be it by one bit."""
+    try:
+        with zipfile.ZipFile(
+            path
+        ) as archive:  # knows a sum of every part, at which torch looks not
+            if archive.testzip() is not None:
+                return None
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception:  # damaged names and sizes can fail in any way
+        return None
 
 
 def forget(folder: Path) -> None:
@@ -93,10 +124,13 @@ def forget(folder: Path) -> None:
 
 
 def _write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
-    """The history as a table, for those who would rather open it than TensorBoard."""
+    """The history as a table, for those who would rather open it than TensorBoard.
+
+    A training that goes on may have begun when less was kept.
+    """
     columns = ["epoch", "learning_rate", "loss", "top1", "seconds"]
     for group in GROUPS:
-        names = {name for entry in history for name in entry[group]}
+        names = {name for entry in history for name in entry.get(group, {})}
         columns += [f"{group}.{name}" for name in sorted(names)]
     with whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="")
@@ -104,5 +138,5 @@ def _write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
         for entry in history:
             row = {key: entry[key] for key in columns if key in entry}
             for group in GROUPS:
-                row |= {f"{group}.{name}": value for name, value in entry[group].items()}
+                row |= {f"{group}.{name}": value for name, value in entry.get(group, {}).items()}
             writer.writerow(row)

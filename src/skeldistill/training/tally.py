@@ -10,6 +10,7 @@ from torch import Tensor
 from skeldistill import processes
 from skeldistill.clip import UNLABELLED
 from skeldistill.data.batch import Batch
+from skeldistill.distillation.gradient_revision import Conflict
 from skeldistill.prediction import Prediction
 
 
@@ -25,6 +26,7 @@ class Tally:
         self.right: Tensor | float = 0.0
         self.sums: dict[str, Tensor] = {}
         self.conflicts: dict[str, Tensor | int] = {}
+        self.strengths: dict[str, Tensor | float] = {}
         self.skipped: dict[str, Tensor | int] = {}
         self.steps = 0
         self.losses: list[Tensor] = []
@@ -36,7 +38,7 @@ class Tally:
         said: Prediction,
         task: Tensor,
         terms: dict[str, Tensor],
-        conflicts: dict[str, Tensor],
+        conflicts: Mapping[str, Conflict],
         clips: int,
     ) -> None:
         """Count a step: what was seen and said, and how many clips all processes saw."""
@@ -49,8 +51,9 @@ class Tally:
         own = dict(said.losses)
         for name, value in {"task": task - sum(own.values()), **own, **terms}.items():
             self.sums[name] = self.sums.get(name, 0.0) + clips * value.detach()
-        for name, conflicted in conflicts.items():
-            self.conflicts[name] = self.conflicts.get(name, 0) + conflicted
+        for name, conflict in conflicts.items():
+            self.conflicts[name] = self.conflicts.get(name, 0) + conflict.conflicted
+            self.strengths[name] = self.strengths.get(name, 0.0) + conflict.strength
 
     def add_skipped(self, skipped: dict[str, Tensor | int]) -> None:
         """Count the clips that a contrastive loss could learn nothing from."""
@@ -61,10 +64,17 @@ class Tally:
         """The first step whose loss is nan or infinite: its number, the loss, and its clips."""
         with processes.together(self.clips):
             losses = processes.total(torch.stack(self.losses))
-            broken = (~losses.isfinite()).nonzero()
-            if not len(broken):
-                return None
-            step = int(broken[0])
+        broken = (~losses.isfinite()).nonzero()
+        return self._step(int(broken[0]), losses) if len(broken) else None
+
+    def last(self) -> tuple[int, float, np.ndarray]:
+        """The last step in the same words."""
+        with processes.together(self.clips):
+            losses = processes.total(torch.stack(self.losses))
+        return self._step(len(losses) - 1, losses)
+
+    def _step(self, step: int, losses: Tensor) -> tuple[int, float, np.ndarray]:
+        with processes.together(self.clips):
             places, _ = processes.rows(self.places[step])
         return step, float(losses[step]), places.cpu().numpy()
 
@@ -81,6 +91,9 @@ class Tally:
             "terms": terms,
             "conflicts": {
                 name: float(total) / self.steps for name, total in self.conflicts.items()
+            },
+            "strengths": {
+                name: float(total) / self.steps for name, total in self.strengths.items()
             },
             "skipped": {name: total / self.clips for name, total in skipped.items()},
         }

@@ -111,6 +111,10 @@ def _plain(data: Data) -> dict[str, Any]:
     said = data.model_dump(mode="json", exclude={"folds", "high", "low"})
     if data.labelled == 1:
         del said["labelled"]  # as before it could be said, so that finished trainings stay valid
+    if data.paired < 1:
+        said["teacher"] = (
+            "paired clips alone"  # until 0.1 high clips without a match were with them
+        )
     return said
 
 

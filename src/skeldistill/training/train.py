@@ -20,6 +20,7 @@ from skeldistill import processes
 from skeldistill.data.batch import Batch
 from skeldistill.data.dataset import Examples
 from skeldistill.distillation.distill import Distiller
+from skeldistill.distillation.gradient_revision import Conflict
 from skeldistill.distillation.reviser import Reviser
 from skeldistill.distillation.synchronised import synchronised
 from skeldistill.prediction import Prediction
@@ -32,11 +33,12 @@ LOOK_EVERY = 100
 """Steps after which the losses are looked at; every look waits for the device."""
 
 History = list[dict[str, Any]]
-"""One entry an epoch: epoch, learning_rate, loss, top1, terms, conflicts, skipped, seconds.
+"""One entry an epoch.
 
-terms: every loss, those that the network adds to the task's included. conflicts: share of steps in
-which it conflicted with the task. skipped: share of clips that a contrastive loss could learn
-nothing from.
+epoch, learning_rate, loss, top1, seconds. terms: every loss, those that the network adds to the
+task's included. conflicts: share of steps in which it conflicted with the task. strengths: how much
+of the task's gradient revision added for it in a step, on average. skipped: share of clips that a
+contrastive loss could learn nothing from.
 """
 
 
@@ -96,7 +98,7 @@ def fit(
     )
     fabric.setup_module(distiller)  # first: the optimizer's state follows the weights
     scaling = fabric.strategy.precision
-    history = state.load(folder, distiller, sgd, fabric.device, scaling)
+    history = state.begin(folder, distiller, sgd, scaling)
     _same_everywhere(history, folder)
     _begin_momentum(sgd, learned)
     optimizer: Any = fabric.setup_optimizers(sgd)  # one, where it may be several
@@ -127,7 +129,7 @@ def fit(
             tally.add(batch, *said, clips)
             tally.add_skipped(distiller.skipped())
             if (step + 1) % LOOK_EVERY == 0 or step + 1 == steps:
-                _refuse_no_number(tally, examples, epoch, folder)
+                _refuse_no_number(tally, learned, examples, epoch, folder)
             last = history[-1] if history else None
             watch(
                 Progress(epoch=epoch, epochs=training.epochs, step=step + 1, steps=steps, last=last)
@@ -212,17 +214,28 @@ def learning_rate(training: Training, epoch: float) -> float:
     return training.learning_rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
 
 
-def _refuse_no_number(tally: Tally, examples: Examples, epoch: int, folder: Path) -> None:
-    """Stop at a loss that is nan or infinite, and name the step and its clips."""
+def _refuse_no_number(
+    tally: Tally, learned: list[torch.nn.Parameter], examples: Examples, epoch: int, folder: Path
+) -> None:
+    """Stop where losses or weights leave the numbers, and name the step and its clips.
+
+    The weights are looked at as well: the loss of the step that spoils them is of before it. They
+    do not do once a float cannot hold their squares.
+    """
     found = tally.first_without_number()
     if found is None:
-        return
-    step, value, places = found
+        squares = [weight.detach().float().square().sum() for weight in learned]
+        if torch.stack(squares).isfinite().all():
+            return
+        step, value, places = tally.last()
+        told = f"the weights grow beyond all numbers after a loss of {value:g}"
+    else:
+        step, value, places = found
+        told = f"the loss is {value}"
     names = examples.student.store.ids[examples.clips.rows[places]].tolist()
-    kept = f"the state before this epoch is kept in {folder}; " if epoch else ""
     raise ValueError(
-        f"the loss is {value} in epoch {epoch + 1}, step {step + 1} (clips {', '.join(names)}); "
-        f"{kept}lower training.learning_rate or the weights of the losses"
+        f"{told} in epoch {epoch + 1}, step {step + 1} (clips {', '.join(names)}); the state of "
+        f"before is kept in {folder}; lower training.learning_rate or the weights of the losses"
     )
 
 
@@ -233,8 +246,8 @@ def _differentiated(
     epoch: int,
     learned: list[torch.nn.Parameter],
     reviser: Reviser | None,
-) -> tuple[Prediction, Tensor, dict[str, Tensor], dict[str, Tensor]]:
-    """Ask, and fill the gradients; what the student says, task, terms, and which conflict."""
+) -> tuple[Prediction, Tensor, dict[str, Tensor], dict[str, Conflict]]:
+    """Ask, and fill the gradients; what the student says, task, terms, and how these conflict."""
     # revision needs more backward passes than Fabric's wrapper has
     with fabric.autocast(), synchronised():
         said, task, terms = distiller(batch, epoch)
@@ -248,8 +261,8 @@ def _backward(
     terms: dict[str, Tensor],
     learned: list[torch.nn.Parameter],
     reviser: Reviser | None,
-) -> dict[str, Tensor]:
-    """Fill the parameters' gradients; which losses conflicted with the task."""
+) -> dict[str, Conflict]:
+    """Fill the parameters' gradients; how the losses stand to the task, where that is asked."""
     if not terms or reviser is None:
         fabric.backward(task + sum(terms.values()))
         _set(learned, processes.total_gradients([one.grad for one in learned], learned))
@@ -259,7 +272,7 @@ def _backward(
         task, terms = scaler.scale(task), {name: scaler.scale(terms[name]) for name in terms}
     gradients, conflicts = reviser(task, terms, learned, (said.logits, said.features))
     _set(learned, gradients)
-    return {name: conflict.conflicted for name, conflict in conflicts.items()}
+    return conflicts
 
 
 def _set(learned: list[torch.nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
@@ -284,5 +297,6 @@ def _scalars(entry: dict[str, Any]) -> dict[str, float]:
     scalars = {key: entry[key] for key in ("learning_rate", "loss", "top1", "seconds")}
     scalars |= {f"term/{name}": value for name, value in entry["terms"].items()}
     scalars |= {f"conflict/{name}": value for name, value in entry["conflicts"].items()}
+    scalars |= {f"strength/{name}": value for name, value in entry["strengths"].items()}
     scalars |= {f"skipped/{name}": value for name, value in entry["skipped"].items()}
     return scalars

@@ -1,0 +1,71 @@
+"""Comparable pairs: what losses that match vertex with vertex need, looked at before training."""
+
+import numpy as np
+import torch
+
+from skeldistill.data.dataset import Examples, Side
+from skeldistill.data.pairing import SOLITARY
+from skeldistill.losses.graph_matching import require_same_sizes
+from skeldistill.networks.network import Network
+
+FRAME_BY_FRAME = ("replay", "zeros")
+"""Choices that show a clip's frames as they follow each other, whatever moment they are of."""
+
+STRAY = 0.1
+"""Views may differ by so much in their number of frames, such as by one that a decoder loses."""
+
+
+def require_comparable(student: Network, teacher: Network, examples: Examples) -> None:
+    """Refuse pairs whose maps have other vertices, or the same vertices at other moments.
+
+    Args:
+        student: without values ("meta" device).
+        teacher: likewise.
+        examples: the training clips, both sides.
+
+    Raises:
+        ValueError: one line that says what differs.
+    """
+    assert examples.teacher is not None
+    maps = _map(student, examples.student), _map(teacher, examples.teacher)
+    if maps[0] is not None and maps[1] is not None:
+        require_same_sizes(*maps)
+    _require_same_moments(examples.student, examples.teacher, examples)
+
+
+def _map(network: Network, side: Side) -> torch.Tensor | None:
+    """The features of a clip without values; None of networks that need some to go on."""
+    sampling = side.sampling
+    shape = (1, sampling.persons, sampling.frames, side.layout.num_joints, side.channels)
+    was_training = network.training
+    try:
+        with torch.no_grad():
+            return network.eval()(torch.zeros(shape, device="meta")).features
+    except (NotImplementedError, RuntimeError):
+        return None
+    finally:
+        network.train(was_training)
+
+
+def _require_same_moments(student: Side, teacher: Side, examples: Examples) -> None:
+    choices = student.sampling.frame_choice, teacher.sampling.frame_choice
+    if not set(choices) & set(FRAME_BY_FRAME):
+        return
+    if choices[0] != choices[1]:
+        raise ValueError(
+            f"GraphMatching compares frame with frame, but the student's frames are chosen by "
+            f"{choices[0]!r} and the teacher's by {choices[1]!r}; take one sampling.frame_choice"
+        )
+    matched = examples.clips.teacher_rows != SOLITARY
+    rows = examples.clips.rows[matched]
+    mine = student.store.num_frames[rows]
+    theirs = teacher.store.num_frames[examples.clips.teacher_rows[matched]]
+    apart = np.abs(mine - theirs) > np.maximum(1, STRAY * np.maximum(mine, theirs))
+    if apart.any():
+        first = int(np.argmax(apart))
+        raise ValueError(
+            f"GraphMatching compares frame with frame, but clip {student.store.ids[rows[first]]!r} "
+            f"has {mine[first]} frames in the student's view and {theirs[first]} in the teacher's, "
+            f"so that sampling.frame_choice {choices[0]!r} shows other moments; take 'uniform' or "
+            "'resize', or a view that holds frames (HeldFrames)"
+        )
