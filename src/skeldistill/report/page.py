@@ -10,7 +10,17 @@ import jinja2
 
 from skeldistill.files import write_text
 from skeldistill.layouts import PARTS
-from skeldistill.report import charts, clips, curves, embeddings, quality, responses, strips, tables
+from skeldistill.report import (
+    charts,
+    clips,
+    curves,
+    embeddings,
+    overlap,
+    quality,
+    responses,
+    strips,
+    tables,
+)
 from skeldistill.report.palette import inline
 from skeldistill.report.reading import (
     Results,
@@ -82,6 +92,7 @@ def content(results: Results) -> dict[str, Any]:
         "parts": PARTS,
         "part_matrix": _part_matrix(results),
         "features": _drawing(embeddings, results),
+        "overlap": _drawing(overlap, results),
         "responses": _drawing(responses, results),
         "strips": _drawing(strips, results),
         "without_joints": responses.without_joints(results),
