@@ -4,7 +4,7 @@ import posixpath
 from pathlib import Path
 
 from docutils import nodes
-from docutils.utils.math.latex2mathml import tex2mathml
+from latex2mathml.converter import convert
 from sphinx import addnodes
 from sphinx.util import logging
 
@@ -29,14 +29,14 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 def inline(translator, node):
     """A formula in a line, as MathML: browsers draw it themselves, also without network."""
-    translator.body.append(tex2mathml(node.astext()))
+    translator.body.append(convert(node.astext()))
     raise nodes.SkipNode
 
 
 def display(translator, node):
     """A formula on lines of its own; one that is wider than a phone is moved sideways."""
-    formula = tex2mathml(node.astext(), as_block=True)
-    translator.body.append(f'<div class="math" style="overflow-x: auto">{formula}</div>')
+    formula = convert(node.astext(), display="block")
+    translator.body.append(f'<div style="overflow: auto hidden; padding: 0.4em 0">{formula}</div>')
     raise nodes.SkipNode
 
 

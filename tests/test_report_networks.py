@@ -108,7 +108,7 @@ def test_without_logits_or_a_distilled_student_there_are_no_pairs(tmp_path):
 
 def test_apart_by_hand():
     one = np.array([[0.0, 0.0], [4.0, 0.0]])
-    assert maps.apart(one, one + [0.0, 3.0]) == pytest.approx(3 / 5)
+    assert maps.apart(one, one + np.array([0.0, 3.0])) == pytest.approx(3 / 5)
     assert maps.apart(one, one) == 0
     assert maps.apart(np.zeros((2, 2)), np.zeros((2, 2))) == 0
 

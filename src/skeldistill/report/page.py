@@ -18,6 +18,7 @@ from skeldistill.report import (
     overlap,
     quality,
     responses,
+    sheets,
     strips,
     tables,
 )
@@ -79,7 +80,13 @@ def content(results: Results) -> dict[str, Any]:
         "headings": tables.HEADINGS,
         "rows": [_table_row(row) for row in tables.rows(results)],
         "table_note": tables.note(results),
-        "files": {"csv": tables.as_csv(results), "tex": tables.as_latex(results)},
+        "files": {
+            "methods": {"csv": tables.as_csv(results), "tex": tables.as_latex(results)},
+            **{
+                name: {"csv": sheet.as_csv(), "tex": sheet.as_latex()}
+                for name, sheet in sheets.sheets(results).items()
+            },
+        },
         "comparisons": [_comparison(entry) for entry in results.get("comparisons") or []],
         "accuracy": charts.accuracy(results),
         "quality": quality.quality(results),
