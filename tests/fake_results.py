@@ -160,6 +160,9 @@ def fake(
                 "gained": 31,
                 "lost": 12,
                 "mcnemar_p": 0.0054,
+                "odds_ratio": 31.5 / 12.5,
+                "cohens_h": 0.15,
+                "seeds": runs,
                 "sentence": f"{name} is better than student + augmentation by {difference} "
                 f"points, 95 % interval {low} to {high}.",
                 "above_noise": surely,

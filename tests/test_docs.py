@@ -64,6 +64,14 @@ def test_links_lead_somewhere(page):
         assert (ROOT / named).exists(), named
 
 
+def test_every_file_of_a_formula_has_its_page_on_the_site():
+    files = re.findall(r"\]\(\.\./src/([^)]+)\.py\)", (ROOT / "docs/papers.md").read_text("utf-8"))
+    documented = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
+    assert len(set(files)) > 10
+    for file in files:
+        assert f":: {file.replace('/', '.')}." in documented, file
+
+
 def test_the_package_has_a_changelog_entry_and_a_licence():
     assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")

@@ -10,8 +10,8 @@ from stores import small_experiment
 
 from skeldistill import recipe
 from skeldistill.prediction import Prediction
-from skeldistill.report import embeddings, figures, maps, page, responses, strips
-from skeldistill.training.features import CLASSES, OF_EACH, chosen, joint_responses, shared
+from skeldistill.report import embeddings, figures, maps, overlap, page, responses, strips
+from skeldistill.training.features import CLASSES, KEPT, OF_EACH, chosen, joint_responses, shared
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,17 @@ def results():
                 "silhouette": 0.25,
             }
         )
-    return held | {"maps": {"ids": ids, "labels": labels, "methods": entries}}
+    pairs = [
+        {
+            "names": ["SKD + completion", other],
+            "points": rng.standard_normal((2, 20, 2)).tolist(),
+            "rows": list(range(20)),
+            "apart": 0.5,
+        }
+        for other in ("student", "teacher")
+    ]
+    maps_of_all = {"ids": ids, "labels": labels, "methods": entries, "pairs": pairs}
+    return held | {"maps": maps_of_all}
 
 
 def words(figure):
@@ -49,6 +59,60 @@ def test_every_clip_is_one_dot_in_every_panel(results):
     assert words(drawn)[0] == "teacher\nsilhouette 0.25"
 
 
+def test_two_networks_in_one_plane_have_two_marks_for_every_clip(results):
+    drawn = overlap.figure(results)
+    assert words(drawn)[0] == "SKD + completion and student\napart 0.50"
+    for axes, pair in zip(drawn.axes, results["maps"]["pairs"], strict=True):
+        marks = [np.asarray(dots.get_offsets()) for dots in axes.collections]
+        assert sorted(map(tuple, np.vstack(marks[1::2]))) == sorted(map(tuple, pair["points"][0]))
+        assert sorted(map(tuple, np.vstack(marks[::2]))) == sorted(map(tuple, pair["points"][1]))
+    assert "What two networks say of the same clips" in page.render(results)
+
+
+def kept(logits, *, of=("teacher", "student", "SKD + completion"), labels=None):
+    """What a run keeps, of networks that said something of the same clips."""
+    labels = np.repeat(np.arange(2), 5) if labels is None else labels
+    held = {
+        "ids": np.array([f"c{i}" for i in range(10)]),
+        "labels": labels,
+        "methods": np.array(of),
+    }
+    for place, table in enumerate(logits):
+        held |= {f"features{place}": table, f"logits{place}": table}
+    return held
+
+
+def written(held, tmp_path):
+    np.savez(tmp_path / "features.npz", **held)
+    return maps.added(fake(), tmp_path / "features.npz")["maps"]["pairs"]
+
+
+def test_the_distilled_student_is_put_beside_the_plain_one_and_the_teacher(tmp_path):
+    rng = np.random.default_rng(0)
+    teacher, student = rng.standard_normal((2, 10, 4))
+    plain, taught = written(kept([teacher, student, teacher + 7.0]), tmp_path)
+    assert plain["names"] == ["SKD + completion", "student"]
+    assert taught["names"] == ["SKD + completion", "teacher"]
+    assert taught["apart"] == pytest.approx(0)  # what is added to all logits changes no answer
+    assert 0.5 < plain["apart"] < 1.5
+    assert np.shape(taught["points"]) == (2, 10, 2)
+
+
+def test_without_logits_or_a_distilled_student_there_are_no_pairs(tmp_path):
+    tables = np.random.default_rng(0).standard_normal((3, 10, 4))
+    older = {key: value for key, value in kept(tables).items() if not key.startswith("logits")}
+    assert written(older, tmp_path) == []
+    assert written(kept(tables[:2], of=("teacher", "student")), tmp_path) == []
+    assert written(kept(tables, labels=np.arange(10)), tmp_path) == []
+
+
+def test_apart_by_hand():
+    one = np.array([[0.0, 0.0], [4.0, 0.0]])
+    assert maps.apart(one, one + np.array([0.0, 3.0])) == pytest.approx(3 / 5)
+    assert maps.apart(one, one) == 0
+    assert maps.apart(np.zeros((2, 2)), np.zeros((2, 2))) == 0
+
+
 def test_networks_without_joints_are_named_and_not_drawn(results):
     said = words(responses.figure(results))
     assert "teacher\n(high view)" in said
@@ -57,15 +121,19 @@ def test_networks_without_joints_are_named_and_not_drawn(results):
     assert "no joint has a response of its own: SKD + completion" in page.render(results)
 
 
-def test_the_strongest_joint_is_one(results):
-    drawn = responses.figure(results)
-    shares = [
-        np.asarray(dots.get_array())
-        for dots in drawn.axes[0].collections
-        if dots.get_array() is not None
+def test_responses_of_networks_of_any_size_stand_on_one_scale(results):
+    held = json.loads(json.dumps(results))
+    even, few = held["maps"]["methods"][:2]
+    even["responses"] = [[1000.0] * 17] * 20
+    few["responses"] = [[3.0, *[0.0] * 16]] * 20
+    drawn = [
+        dots for dots in responses.figure(held).axes[0].collections if dots.get_array() is not None
     ]
-    assert len(shares) > 0
-    assert all(share.max() == 1 and share.min() >= 0 for share in shares)
+    told = np.concatenate([np.asarray(dots.get_array()) for dots in drawn])
+    assert sorted(set(told.round(9))) == [0, 1, 17]  # means over joints
+    areas = np.concatenate([dots.get_sizes() for dots in drawn])
+    assert np.allclose(areas, responses.AREA * told / 17)
+    assert {dots.get_clim() for dots in drawn} == {(0, 17)}
 
 
 def test_a_strip_says_what_each_model_said(results):
@@ -143,7 +211,7 @@ def test_a_projection_keeps_clusters_apart_and_is_the_same_again(channels):
     assert apart > 2 * np.linalg.norm(points[:10] - middle[0], axis=1).mean()
 
 
-def test_a_run_keeps_features_and_report_draws_them(tmp_path, skeldistill):
+def test_a_run_keeps_features_and_report_draws_them(tmp_path, skeldistill, monkeypatch):
     parsed = recipe.parse(small_experiment(tmp_path, ["teacher", "low", "SKD"]))
     (tmp_path / "small.yaml").write_text(parsed.to_yaml())
     root = tmp_path / "run"
@@ -153,12 +221,17 @@ def test_a_run_keeps_features_and_report_draws_them(tmp_path, skeldistill):
         assert held["methods"].tolist() == ["teacher", "low", "SKD"]
         assert len(held["features0"]) == len(held["ids"]) == 12
         assert held["responses2"].shape == (12, 13)
+        assert held["logits2"].shape == (12, len(np.unique(held["labels"])))
+        assert {f"{one}{place}" for one in KEPT for place in range(3)} < set(held.files)
     assert 'id="networks"' in (root / "report.html").read_text(encoding="utf-8")
     before = (root / "features.npz").stat().st_mtime_ns
     assert skeldistill("report", root, "--features")[0] == 0
     assert (root / "features.npz").stat().st_mtime_ns == before  # nothing is asked twice
+    monkeypatch.setattr("skeldistill.training.features.KEPT", ("features",))
+    assert skeldistill("report", root, "--features")[0] == 0
+    assert (root / "features.npz").stat().st_mtime_ns > before  # other things are to be kept
     names = {path.name for path in (root / "figures").iterdir()}
-    drawn = ("accuracy", "features", "responses", "strips")
+    drawn = ("accuracy", "features", "overlap", "responses", "strips")
     assert {f"{name}.{end}" for name in drawn for end in ("png", "svg")} <= names
     (root / "features.npz").write_bytes(b"broken")
     with pytest.raises(ValueError, match="delete it"):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from skeldistill.report import charts, clips, curves, figures, reading, tables
+from skeldistill.report import charts, clips, curves, figures, reading, sheets, tables
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,42 @@ def test_a_name_cannot_break_out_of_a_table(results: dict):
     console = Console(width=300, record=True, file=io.StringIO())
     console.print(tables.as_text(hostile))
     assert "[bold] *i* <c>" in console.export_text()
+
+
+def test_other_tables_say_what_the_results_say(results: dict):
+    found = sheets.sheets(results)
+    assert list(found) == ["comparisons", "classes", "quality"]
+    read = {
+        name: list(csv.DictReader(io.StringIO(sheet.as_csv()))) for name, sheet in found.items()
+    }
+    for line, entry in zip(read["comparisons"], results["comparisons"], strict=True):
+        assert line == {key: str(entry[key]) for key in line}
+        assert {"cohens_h", "odds_ratio", "mcnemar_p"} < set(line)
+    for k, line in enumerate(read["classes"]):
+        assert line.pop("class") == results["classes"][k]
+        assert line == {m["name"]: str(m["per_class"][k]) for m in results["methods"]}
+    for line, group in zip(read["quality"], results["by_quality"], strict=True):
+        assert (int(line["clips"]), float(line["gap"])) == (group["clips"], group["gap"])
+        assert float(line["SKD"]) == group["top1"]["SKD"]
+    assert sheets.sheets({"methods": []}) == {}
+
+
+def test_other_tables_in_latex(results: dict):
+    hostile = json.loads(json.dumps(results))
+    hostile["comparisons"] = [
+        results["comparisons"][0] | {"method": "50% & _", "difference": -1.25, "mcnemar_p": 1e-9}
+    ]
+    hostile["by_quality"][0]["gap"] = None
+    said = {name: sheet.as_latex() for name, sheet in sheets.sheets(hostile).items()}
+    line = next(line for line in said["comparisons"].splitlines() if line.startswith("50"))
+    assert line.startswith(
+        r"50\% \& \_ & student + augmentation & $-$1.2 & 2.2 & 12.8 & 0.012 & 31"
+    )
+    assert line.endswith(r"12 & $<$0.001 & 2.52 & 0.15 \\")
+    assert r"none & 90 & -- & 84.2" in said["quality"]
+    for text in said.values():
+        counts = {line.count(" & ") for line in text.splitlines() if line.endswith(r"\\")}
+        assert len(counts) == 1
 
 
 @pytest.mark.parametrize(
@@ -231,7 +267,11 @@ def test_figures_are_written_as_png_and_svg(results: dict, tmp_path: Path):
     odd = results | {"methods": [results["methods"][k] for k in (0, 1, 6)]}
     odd["classes"] = ["a $x_{ $ & <b>", *odd["classes"][1:]]
     names = sorted(path.name for path in figures.save(odd, tmp_path))
-    drawn = set(figures.FIGURES) - {"features", "responses"}  # these need what a run keeps
+    drawn = set(figures.FIGURES) - {
+        "features",
+        "overlap",
+        "responses",
+    }  # these need what a run keeps
     assert names == sorted(f"{name}.{end}" for name in drawn for end in ("png", "svg"))
     assert "&lt;b&gt;" in (tmp_path / "confusion.svg").read_text(encoding="utf-8")
     assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")

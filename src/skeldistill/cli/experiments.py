@@ -165,7 +165,7 @@ def report(
         results = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); `skeldistill run` makes it anew") from error
-    from skeldistill.report import figures, maps, page, tables
+    from skeldistill.report import figures, maps, page, sheets, tables
     from skeldistill.training.names import FEATURES
 
     if features:
@@ -180,6 +180,9 @@ def report(
         ("md", tables.as_markdown(results)),
     ):
         write_text(folder / f"table.{suffix}", text)
+    for name, sheet in sheets.sheets(results).items():
+        write_text(folder / f"{name}.csv", sheet.as_csv())
+        write_text(folder / f"{name}.tex", sheet.as_latex())
     typer.echo(f"figures: {len(drawn)} files in {folder / 'figures'}")
     typer.echo(f"report: {(folder / 'report.html').resolve().as_uri()}")
 

@@ -1,4 +1,4 @@
-"""The features of several networks on the same clips, in the plane (SKD Fig. 6)."""
+"""The features of several networks on the same clips, each network in a plane of its own."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -22,8 +22,10 @@ SHOWN = 8
 def figure(results: Results) -> Figure:
     """One panel a network, one dot a clip; how well the classes stand apart stands above.
 
-    Classes are told apart by colour and shape. The silhouette is of the features themselves, not
-    of the plane: 1 when every clip is close to its own class only, 0 when classes overlap.
+    Where a dot lies in one panel says nothing of another panel; `overlap` has networks in common
+    planes. Classes are told apart by colour and shape. The silhouette is of the features
+    themselves, not of the plane: 1 when every clip is close to its own class only, 0 when classes
+    overlap.
 
     Raises:
         ValueError: the run kept no features, or of too few clips.
@@ -37,9 +39,7 @@ def figure(results: Results) -> Figure:
     names, labels = charts.class_names(results), np.array(maps["labels"])
     drawn = Figure(figsize=(3.3 * len(networks), 4.5), layout="constrained")
     panels = drawn.subplots(1, len(networks), squeeze=False)[0]
-    counts = np.bincount(labels[networks[0]["rows"]])
-    frequent = np.argsort(-counts, kind="stable")[:SHOWN]
-    chosen = sorted(k for k in frequent.tolist() if counts[k])
+    chosen = frequent(labels[networks[0]["rows"]])
     for axes, network in zip(panels, networks, strict=True):
         points, own = np.array(network["points"]), labels[network["rows"]]
         for place, k in enumerate(chosen):
@@ -61,3 +61,10 @@ def figure(results: Results) -> Figure:
     handles, words = panels[0].get_legend_handles_labels()
     drawn.legend(handles, words, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return drawn
+
+
+def frequent(labels: np.ndarray) -> list[int]:
+    """The classes that are drawn, as many as there are colours, of ties the first."""
+    counts = np.bincount(labels)
+    most = np.argsort(-counts, kind="stable")[:SHOWN]
+    return sorted(k for k in most.tolist() if counts[k])

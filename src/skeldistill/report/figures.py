@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from skeldistill.files import whole
 from skeldistill.layouts import PARTS
-from skeldistill.report import charts, embeddings, responses, strips
+from skeldistill.report import charts, embeddings, overlap, responses, strips
 from skeldistill.report.curves import (
     Line,
     accuracy_lines,
@@ -166,6 +166,7 @@ FIGURES = {
     "curves": curves,
     "part_matrix": part_matrix,
     "features": embeddings.figure,
+    "overlap": overlap.figure,
     "responses": responses.figure,
     "strips": strips.figure,
 }

@@ -10,7 +10,18 @@ import jinja2
 
 from skeldistill.files import write_text
 from skeldistill.layouts import PARTS
-from skeldistill.report import charts, clips, curves, embeddings, quality, responses, strips, tables
+from skeldistill.report import (
+    charts,
+    clips,
+    curves,
+    embeddings,
+    overlap,
+    quality,
+    responses,
+    sheets,
+    strips,
+    tables,
+)
 from skeldistill.report.palette import inline
 from skeldistill.report.reading import (
     Results,
@@ -69,7 +80,13 @@ def content(results: Results) -> dict[str, Any]:
         "headings": tables.HEADINGS,
         "rows": [_table_row(row) for row in tables.rows(results)],
         "table_note": tables.note(results),
-        "files": {"csv": tables.as_csv(results), "tex": tables.as_latex(results)},
+        "files": {
+            "methods": {"csv": tables.as_csv(results), "tex": tables.as_latex(results)},
+            **{
+                name: {"csv": sheet.as_csv(), "tex": sheet.as_latex()}
+                for name, sheet in sheets.sheets(results).items()
+            },
+        },
         "comparisons": [_comparison(entry) for entry in results.get("comparisons") or []],
         "accuracy": charts.accuracy(results),
         "quality": quality.quality(results),
@@ -82,6 +99,7 @@ def content(results: Results) -> dict[str, Any]:
         "parts": PARTS,
         "part_matrix": _part_matrix(results),
         "features": _drawing(embeddings, results),
+        "overlap": _drawing(overlap, results),
         "responses": _drawing(responses, results),
         "strips": _drawing(strips, results),
         "without_joints": responses.without_joints(results),

@@ -18,11 +18,15 @@ from skeldistill.losses.part_features import global_features
 from skeldistill.networks.network import Network
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import Recipe
+from skeldistill.training.evaluate import Said
 from skeldistill.training.names import FEATURES
 from skeldistill.training.task import MEASURED, NETWORK, Task
 
 CLASSES, OF_EACH = 8, 30
 """A picture of more colours or dots cannot be read: the most frequent classes, so many of each."""
+
+KEPT = ("logits", "features", "responses")
+"""Of every network; files of before that hold less are made anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +63,8 @@ def keep(
         watch: called with how many networks were run, and how many there are.
 
     Returns:
-        The file: ids, labels, methods; ``features0``, ``responses0`` of the first method, and so on
-        (`Features`).
+        The file: ids, labels, methods; ``logits0``, ``features0``, ``responses0`` of the first
+        method, and so on (`Features`).
 
     Raises:
         OSError, ValueError: a network or view is missing.
@@ -82,7 +86,8 @@ def keep(
         "labels": np.array([label_of[clip] for clip in ids], np.int64),
         "methods": np.array(list(names), dtype=np.str_),
     }
-    for place, task in enumerate(tasks):
+    for place, (task, answers) in enumerate(zip(tasks, said, strict=True)):
+        arrays[f"logits{place}"] = _logits(answers, ids)
         network, _ = checkpoint.load(task.folder / NETWORK)
         found = features(network, _examples(task, ids))
         arrays[f"features{place}"] = found.pooled
@@ -140,6 +145,11 @@ def joint_responses(said: Prediction) -> Float[torch.Tensor, "n v"]:
     return (norms * weights[..., None]).sum(dim=(1, 2))
 
 
+def _logits(said: Said, ids: Sequence[str]) -> Float32[np.ndarray, "n k"]:
+    rows = dict(zip(said.ids, range(len(said.ids)), strict=True))
+    return said.logits[[rows[clip] for clip in ids]]
+
+
 def _examples(task: Task, ids: Sequence[str]) -> Examples:
     recipe, method = task.recipe, task.recipe.methods[task.method]
     folder = task.root / "views"
@@ -160,8 +170,8 @@ def _examples(task: Task, ids: Sequence[str]) -> Examples:
 
 
 def _mark(tasks: Sequence[Task], ids: Sequence[str]) -> str:
-    """Changes with the networks and the clips."""
-    said = hashlib.sha256(repr(list(ids)).encode())
+    """Changes with the networks, the clips, and what is kept of them."""
+    said = hashlib.sha256(repr((KEPT, list(ids))).encode())
     for task in tasks:
         said.update(task.method.encode() + (task.folder / MEASURED).read_bytes())
     return said.hexdigest()[:16]
