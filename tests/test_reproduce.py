@@ -25,6 +25,7 @@ from skeldistill.training import reproduce_plan as planning
 from skeldistill.training.reproduce_book import books, known, select
 from skeldistill.training.reproduce_earlier import earlier, set_aside
 from skeldistill.training.reproduce_plan import plan, seconds, size
+from skeldistill.training.reproduce_rate import fastest
 from skeldistill.training.reproduce_recipes import (
     Setting,
     experiments,
@@ -751,6 +752,11 @@ def test_a_cell_runs_from_openpifpafs_own_files(pifpaf, tmp_path):
     assert found["failed"] == {}
     (said,) = (row["cells"][0] for _, _, row in report.rows(found))
     assert said["ours"]["values"]
+    made = plan(
+        [cell], replace(NOTHING, views=pifpaf), setting, rate=1e9, root=tmp_path / "made"
+    )  # which knows the view by its files, and the run by the store that it made of them
+    assert made["hours"] > 0
+    assert made["hours_left"] == 0
 
 
 def test_without_image_sizes_no_teacher_is_trained_in_vain(pifpaf, tmp_path, monkeypatch):
@@ -807,6 +813,9 @@ def test_a_network_is_carried_to_another_data_set(tmp_path):
     assert said["missing"] == []
     pretrained = list((tmp_path / "made/experiments").glob("skd-ntu60-*/fold0/LQS/seed0"))
     assert len(pretrained) == 1
+    made = plan([cell], given, setting, rate=1e9, root=tmp_path / "made")
+    assert made["hours"] > 0
+    assert made["hours_left"] == 0
 
 
 # the outlets
@@ -897,14 +906,17 @@ def test_a_plan_from_the_command_line(skeldistill, monkeypatch):
 def test_a_plan_of_everything_is_a_line_for_each_table(skeldistill, monkeypatch, penn):
     monkeypatch.setattr(planning, "training_rate", lambda: 5e9)
     monkeypatch.setattr(planning, "_size", _pretended)
-    code, out, err = skeldistill("reproduce", "--plan", "--views", penn / "views.yaml")
+    code, out, err = skeldistill(
+        "reproduce", "--plan", "--views", penn / "views.yaml", "--out", penn / "made"
+    )
     assert code == 0, err
     told = [re.sub(r"[│┃|]", " ", line).split() for line in out.splitlines()]
-    lines = {words[0]: words[-4:-2] for words in told if words and words[0] in COUNTED}
+    lines = {words[0]: words[-6:-4] for words in told if words and words[0] in COUNTED}
     assert {name: int(cells) for name, (cells, _) in lines.items()} == COUNTED
     had = {name: int(there) for name, (_, there) in lines.items() if there != "0"}
     assert had == {"skd-I": 8, "plkd-1": 2, "plkd-3": 2}
     assert "penn/human (there)" not in out
+    assert "Still to do" in out
 
 
 def test_the_example_from_the_command_line(skeldistill):
@@ -932,6 +944,44 @@ def test_a_mistake_is_one_line(skeldistill, words, said):
 
 def test_a_rate_is_measured():
     assert planning.training_rate() > 1e6
+
+
+def test_a_step_is_as_long_as_the_fastest_one():
+    """Three steps at least, and more while there is time: a busy moment is waited out."""
+    now = 0.0
+
+    def fast(lengths, seconds):
+        def step():
+            nonlocal now
+            now += lengths.pop(0)
+
+        return fastest(step, lambda: now, limit=lambda: now, seconds=seconds)
+
+    assert fast([4.0, 3.0, 2.0, 1.0], seconds=5.0) == 2.0
+    assert fast([0.5, 0.5, 0.25, 0.5, 0.125, 9.0], seconds=1.8) == 0.125
+
+
+def test_what_is_finished_is_no_longer_to_do(results, penn, monkeypatch):
+    monkeypatch.setattr(planning, "_size", _pretended)
+    given, cells = read(penn / "views.yaml"), select(["skd-I", "plkd-1"])
+    before = {path: path.stat().st_mtime_ns for path in penn.rglob("*")}
+
+    def planned(seeds, root):
+        setting = Setting(family="paper", seeds=seeds, changes=SMALL)
+        return plan(cells, given, setting, rate=1e9, root=root)
+
+    made = planned((0, 1), penn / "made")
+    assert {path: path.stat().st_mtime_ns for path in penn.rglob("*")} == before
+    first, second = made["tables"]
+    assert (first["hours_left"], made["hours_left_there"]) == (0, 0)
+    assert 0 < made["hours_there"] < made["hours_left"] < made["hours"]
+    assert made["hours_left"] == pytest.approx(made["hours"] - made["hours_there"])
+    assert second["blocks"][1]["rows"][0]["hours_left"] == 0  # the teacher on annotation
+    assert second["blocks"][1]["rows"][1]["hours_left"] > 0
+    third = planned((0, 1, 2), penn / "made")
+    assert third["hours_left_there"] == pytest.approx(third["hours_there"] / 3)
+    elsewhere = planned((0, 1), penn / "elsewhere")
+    assert elsewhere["hours_left"] == elsewhere["hours"] == made["hours"]
 
 
 def test_penn_action_gives_the_teachers(real_data, tmp_path):

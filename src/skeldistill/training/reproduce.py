@@ -34,9 +34,8 @@ from skeldistill.training.reproduce_recipes import (
     views_needed,
 )
 from skeldistill.training.reproduce_share import Shared
-from skeldistill.training.reproduce_views import Given, imported
+from skeldistill.training.reproduce_views import VIEWS, Given, imported
 
-VIEWS = "views"
 INTERVALS = (
     "Ours: mean and 95 % interval over seeds and clips, by Student's t; a clip that several folds "
     "test is one clip. With one seed it is over folds; of losses it is over all folds and seeds. "
