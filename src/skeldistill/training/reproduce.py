@@ -237,7 +237,7 @@ def _of_row(
 
 def _costs(cell: Cell, given: Given, setting: Setting) -> dict[str, Any]:
     """What a cell's network costs; nothing where a change does not suit it, as its ``why`` says."""
-    nothing = dict.fromkeys(OF_A_ROW)
+    nothing: dict[str, Any] = dict.fromkeys(OF_A_ROW)
     try:
         return nothing | costs(cell, given, setting)
     except ValueError:

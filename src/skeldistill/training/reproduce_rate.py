@@ -1,8 +1,7 @@
 """How fast this machine trains, measured in seconds: what the hours of a plan come from."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 
@@ -39,20 +38,9 @@ def training_rate() -> float:
     if where.type == "cpu":
         # Threads that wait for each other suffer most from other work. Processor time leaves it
         # out, but adds threads up; so it is taken of one, which the machine is at least as fast as.
-        with one_thread():
+        with cost.one_thread():
             took = min(took, fastest(step, time.process_time))
     return n * count / took
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """PyTorch computes on one thread within the block."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def fastest(
