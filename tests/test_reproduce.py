@@ -4,11 +4,14 @@ import csv
 import io
 import json
 import re
+import shutil
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
+from scipy import stats
 from stores import named, small_store
 
 from skeldistill import layouts, losses, networks
@@ -17,9 +20,12 @@ from skeldistill.networks import STGCN, ST2sGCN, STsGCN
 from skeldistill.report import reproduce as report
 from skeldistill.shelf import build
 from skeldistill.training import reproduce as running
+from skeldistill.training import reproduce_figures
 from skeldistill.training import reproduce_plan as planning
 from skeldistill.training.reproduce_book import books, known, select
+from skeldistill.training.reproduce_earlier import earlier, set_aside
 from skeldistill.training.reproduce_plan import plan, seconds, size
+from skeldistill.training.reproduce_rate import fastest
 from skeldistill.training.reproduce_recipes import (
     Setting,
     experiments,
@@ -577,9 +583,122 @@ def test_losses_are_told_before_their_weight(tmp_path):
     task.folder.mkdir(parents=True)
     history = [{"terms": {"node": 9.0, "edge": 9.0}}, {"terms": {"node": 0.3, "edge": 0.02}}]
     (task.folder / "measured.json").write_text(json.dumps({"top1": 50, "history": history}))
-    assert running.value(task, "node") == pytest.approx(0.6)
-    assert running.value(task, "edge") == pytest.approx(0.04)
-    assert running.value(task, "top1") == 50
+    assert reproduce_figures.value(task, "node") == pytest.approx(0.6)
+    assert reproduce_figures.value(task, "edge") == pytest.approx(0.04)
+    assert reproduce_figures.value(task, "top1") == 50
+
+
+def test_the_interval_of_an_accuracy_is_of_distinct_clips(tmp_path):
+    """SYSU's thirty divisions share clips: answers that are all alike know ten clips, not 300."""
+    cell = by_name("plkd-1", "Teacher", "Setting2", block=2)
+    setting = replace(PAPER, seeds=(0, 1))
+    (experiment,) = experiments([cell], EVERYTHING, setting, tmp_path)
+    tasks = experiment.tasks("teacher")
+    assert len(tasks) == 60
+    labels, ids = np.arange(10) % 6, [f"clip{place}" for place in range(10)]
+    logits = np.eye(6, dtype=np.float32)[labels]
+    logits[7:] = 0  # a tie is not right
+    for task in tasks:
+        task.folder.mkdir(parents=True)
+        np.savez(task.folder / "said.npz", logits=logits, labels=labels, ids=ids)
+    half = 100 * stats.t.ppf(0.975, 9) * np.sqrt(0.7 * 0.3 / 9)
+    found = reproduce_figures.interval(tasks, "top1", [70.0] * 60)
+    assert (found.mean, found.low) == (pytest.approx(70), pytest.approx(70 - half))
+    assert reproduce_figures.interval(tasks, "top5", [70.0] * 60).mean == pytest.approx(70)
+    assert reproduce_figures.interval(tasks, "node", [0.5, 0.5]).low == 0.5
+
+
+def test_tables_made_before_stay(results, penn, tmp_path):
+    """In the papers' order; what is asked for now replaces what it was, and nothing else does."""
+    folder = shutil.copytree(penn / "made", tmp_path / "made")
+    path = folder / "reproduce.json"
+    path.write_text(json.dumps(results | {"commands": ["first"]}), encoding="utf-8")
+    setting = Setting(family="paper", seeds=(0, 1), changes=SMALL)
+    cell = by_name("plkd-1", "Teacher", "Top1", block=1)
+    found = running.reproduce([cell], read(penn / "views.yaml"), setting, folder, command="now")
+    assert found["commands"] == ["first", "now"]
+    assert [table["name"] for table in found["tables"]] == ["skd-I", "plkd-1"]
+    assert found["tables"][0] == results["tables"][0]
+    first, second = (
+        [row["cells"] for _, _, row in report.rows({"tables": one["tables"][1:]})]
+        for one in (results, found)
+    )
+    assert first == second
+    assert json.loads(path.read_text(encoding="utf-8")) == found
+
+    held = json.loads(path.read_text(encoding="utf-8"))
+    for table in held["tables"]:
+        for _, _, row in report.rows({"tables": [table]}):
+            row["cells"][0]["ours"] = {"mean": 1.0, "low": None, "high": None, "values": [1.0]}
+    path.write_text(json.dumps(held), encoding="utf-8")
+    found = running.reproduce([cell], read(penn / "views.yaml"), setting, folder, command="now")
+    means = [
+        cell["ours"]["mean"]
+        for _, _, row in report.rows(found)
+        for cell in row["cells"]
+        if cell["ours"]
+    ]
+    assert [mean for mean in means if mean != 1] == [
+        row["cells"][0]["ours"]["mean"]
+        for _, block, row in report.rows({"tables": results["tables"][1:]})
+        if block["title"] == cell.table.blocks[1].title and row["name"] == "Teacher"
+    ]
+
+
+def test_a_figure_outlives_views_that_are_not_at_hand(results, penn, tmp_path):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / "reproduce.json").write_text(json.dumps(results), encoding="utf-8")
+    setting = Setting(family="paper", seeds=(0, 1), changes=SMALL)
+    found = running.reproduce(select(["skd-I"]), NOTHING, setting, folder)
+    first, second = (
+        [row["cells"][0] for _, _, row in report.rows({"tables": one["tables"][:1]})]
+        for one in (results, found)
+    )
+    assert first == second
+    assert found["tables"][0]["blocks"][0]["rows"][3]["stand_ins"]
+
+
+def test_tables_under_other_settings_are_kept_apart(skeldistill, results, penn, tmp_path):
+    folder = shutil.copytree(penn / "made", tmp_path / "made")
+    (folder / "reproduce.json").write_text(json.dumps(results), encoding="utf-8")
+    (folder / "reproduce.md").write_text("of before", encoding="utf-8")
+
+    def ask(table, seeds):
+        options = [word for change in SMALL for word in ("--set", change)]
+        options += ["--views", penn / "views.yaml", "--out", folder, "--seeds", seeds]
+        code, _, err = skeldistill("reproduce", table, *options)
+        assert code == 0, err
+        held = json.loads((folder / "reproduce.json").read_text(encoding="utf-8"))
+        return [table["name"] for table in held["tables"]], " ".join(err.split())
+
+    names, err = ask("skd-I", "0")
+    assert names == ["skd-I"]
+    assert "holds tables under other settings (family paper; seeds 0, 1; sampling" in err
+    (kept,) = (folder / "other-settings").iterdir()
+    assert json.loads((kept / "reproduce.json").read_text(encoding="utf-8")) == results
+    assert (kept / "reproduce.md").read_text(encoding="utf-8") == "of before"
+    names, err = ask("skd-I", "0,1")  # back again, they are found
+    assert names == ["skd-I", "plkd-1"]
+    assert "seeds 0; sampling" in err
+    assert "other settings" not in ask("skd-I", "0,1")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{", "cannot be read"), ('{"format": 1', "is by another version")]
+)
+def test_tables_that_cannot_be_read_on_are_kept_apart(tmp_path, text, said):
+    if said == "is by another version":
+        text += ', "family": "paper", "seeds": [0], "changes": [], "tables": [], "commands": []}'
+    (tmp_path / "reproduce.json").write_text(text, encoding="utf-8")
+    line = set_aside(tmp_path, PAPER)
+    assert said in line
+    assert [path.name for path in tmp_path.iterdir()] == ["other-settings"]
+    (kept,) = (tmp_path / "other-settings").rglob("reproduce.json")
+    assert kept.read_text(encoding="utf-8") == text
+    assert str(kept.parent) in line
+    assert set_aside(tmp_path, PAPER) == ""
+    assert earlier(tmp_path, PAPER).cells == {}
 
 
 def test_one_experiment_that_cannot_be_takes_no_others_with_it(penn, tmp_path):
@@ -593,7 +712,7 @@ def test_one_experiment_that_cannot_be_takes_no_others_with_it(penn, tmp_path):
         by_name("skd-I", "HQS-T(Human, ST-GCN, k=1)", "Top-1"),
     ]
     found = running.reproduce(cells, given, setting, tmp_path / "made")
-    student, teacher = (row["cells"][0] for _, _, row in report.rows(found))
+    teacher, student = (row["cells"][0] for _, _, row in report.rows(found))
     assert student["ours"] is None
     assert len(found["failed"]) == 1
     assert "split" in student["why"][0]
@@ -633,6 +752,11 @@ def test_a_cell_runs_from_openpifpafs_own_files(pifpaf, tmp_path):
     assert found["failed"] == {}
     (said,) = (row["cells"][0] for _, _, row in report.rows(found))
     assert said["ours"]["values"]
+    made = plan(
+        [cell], replace(NOTHING, views=pifpaf), setting, rate=1e9, root=tmp_path / "made"
+    )  # which knows the view by its files, and the run by the store that it made of them
+    assert made["hours"] > 0
+    assert made["hours_left"] == 0
 
 
 def test_without_image_sizes_no_teacher_is_trained_in_vain(pifpaf, tmp_path, monkeypatch):
@@ -689,6 +813,9 @@ def test_a_network_is_carried_to_another_data_set(tmp_path):
     assert said["missing"] == []
     pretrained = list((tmp_path / "made/experiments").glob("skd-ntu60-*/fold0/LQS/seed0"))
     assert len(pretrained) == 1
+    made = plan([cell], given, setting, rate=1e9, root=tmp_path / "made")
+    assert made["hours"] > 0
+    assert made["hours_left"] == 0
 
 
 # the outlets
@@ -758,7 +885,7 @@ def test_from_the_command_line(skeldistill, results, penn):
         "--seeds", "0,1", *options,
     )  # fmt: skip
     assert code == 0, err
-    assert "8 of 8 printed figures were measured" in out
+    assert "9 of 22 printed figures were measured" in out  # with those of the table before
     assert "Nothing measured" not in out
     assert "83.43" in out
     page = (penn / "made/reproduce.html").read_text(encoding="utf-8")
@@ -779,14 +906,17 @@ def test_a_plan_from_the_command_line(skeldistill, monkeypatch):
 def test_a_plan_of_everything_is_a_line_for_each_table(skeldistill, monkeypatch, penn):
     monkeypatch.setattr(planning, "training_rate", lambda: 5e9)
     monkeypatch.setattr(planning, "_size", _pretended)
-    code, out, err = skeldistill("reproduce", "--plan", "--views", penn / "views.yaml")
+    code, out, err = skeldistill(
+        "reproduce", "--plan", "--views", penn / "views.yaml", "--out", penn / "made"
+    )
     assert code == 0, err
     told = [re.sub(r"[│┃|]", " ", line).split() for line in out.splitlines()]
-    lines = {words[0]: words[-4:-2] for words in told if words and words[0] in COUNTED}
+    lines = {words[0]: words[-6:-4] for words in told if words and words[0] in COUNTED}
     assert {name: int(cells) for name, (cells, _) in lines.items()} == COUNTED
     had = {name: int(there) for name, (_, there) in lines.items() if there != "0"}
     assert had == {"skd-I": 8, "plkd-1": 2, "plkd-3": 2}
     assert "penn/human (there)" not in out
+    assert "Still to do" in out
 
 
 def test_the_example_from_the_command_line(skeldistill):
@@ -814,6 +944,44 @@ def test_a_mistake_is_one_line(skeldistill, words, said):
 
 def test_a_rate_is_measured():
     assert planning.training_rate() > 1e6
+
+
+def test_a_step_is_as_long_as_the_fastest_one():
+    """Three steps at least, and more while there is time: a busy moment is waited out."""
+    now = 0.0
+
+    def fast(lengths, seconds):
+        def step():
+            nonlocal now
+            now += lengths.pop(0)
+
+        return fastest(step, lambda: now, limit=lambda: now, seconds=seconds)
+
+    assert fast([4.0, 3.0, 2.0, 1.0], seconds=5.0) == 2.0
+    assert fast([0.5, 0.5, 0.25, 0.5, 0.125, 9.0], seconds=1.8) == 0.125
+
+
+def test_what_is_finished_is_no_longer_to_do(results, penn, monkeypatch):
+    monkeypatch.setattr(planning, "_size", _pretended)
+    given, cells = read(penn / "views.yaml"), select(["skd-I", "plkd-1"])
+    before = {path: path.stat().st_mtime_ns for path in penn.rglob("*")}
+
+    def planned(seeds, root):
+        setting = Setting(family="paper", seeds=seeds, changes=SMALL)
+        return plan(cells, given, setting, rate=1e9, root=root)
+
+    made = planned((0, 1), penn / "made")
+    assert {path: path.stat().st_mtime_ns for path in penn.rglob("*")} == before
+    first, second = made["tables"]
+    assert (first["hours_left"], made["hours_left_there"]) == (0, 0)
+    assert 0 < made["hours_there"] < made["hours_left"] < made["hours"]
+    assert made["hours_left"] == pytest.approx(made["hours"] - made["hours_there"])
+    assert second["blocks"][1]["rows"][0]["hours_left"] == 0  # the teacher on annotation
+    assert second["blocks"][1]["rows"][1]["hours_left"] > 0
+    third = planned((0, 1, 2), penn / "made")
+    assert third["hours_left_there"] == pytest.approx(third["hours_there"] / 3)
+    elsewhere = planned((0, 1), penn / "elsewhere")
+    assert elsewhere["hours_left"] == elsewhere["hours"] == made["hours"]
 
 
 def test_penn_action_gives_the_teachers(real_data, tmp_path):

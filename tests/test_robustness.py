@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
 from browser import Browser
+from scipy import stats
 from stores import small_experiment
 
 from skeldistill import checkpoint, recipe
@@ -21,6 +23,9 @@ from skeldistill.training import robustness
 from skeldistill.training.evaluate import evaluate
 from skeldistill.training.experiment import run
 from skeldistill.training.robustness import finished, sweep
+from skeldistill.training.robustness_answers import CACHE, Kept, Swept
+from skeldistill.training.robustness_rows import Method, Reference, best_clean, comparisons, rows
+from skeldistill.training.task import Task
 
 NAMES = ("JointOcclusion", "DroppedFrames")
 
@@ -53,15 +58,42 @@ def test_kept_is_the_mean_over_everything_relative_to_the_clean_teacher(swept):
     teacher, low, _ = swept["methods"]
     means = [point["mean"] for points in low["curves"].values() for point in points]
     assert low["kept"]["mean"] == pytest.approx(100 * np.mean(means) / teacher["clean"]["mean"])
-    assert low["relative_to"] == "teacher"
+    assert swept["relative_to"] == {"name": "teacher", "accuracy": teacher["clean"]["mean"]}
 
 
 def test_what_is_kept_is_relative_to_whoever_teaches_not_to_others_on_the_high_view(tmp_path):
     told = small_experiment(tmp_path, (), learning_rate=0.05)
     told["methods"] = {"student on high": {"view": "high"}, "teacher": {}, "KL": {}}
     run(recipe.parse(told), tmp_path / "run")
-    (row,) = sweep([tmp_path / "run"], NAMES[:1], methods=["KL"])["methods"]
-    assert row["relative_to"] == "teacher"
+    assert sweep([tmp_path / "run"], NAMES[:1], methods=["KL"])["relative_to"]["name"] == "teacher"
+
+
+@pytest.fixture
+def weak(experiment, tmp_path):
+    """The same experiment, but that its teacher names every fourth clip alone."""
+    folder = shutil.copytree(experiment, tmp_path / "weak")
+    for task in finished(folder, ["teacher"]):
+        said = task.said()
+        logits = np.eye(said.logits.shape[1], dtype=np.float32)[said.labels]
+        logits[np.arange(len(logits)) % 4 > 0] *= -1
+        np.savez(task.folder / "said.npz", logits=logits, labels=said.labels, ids=said.ids)
+    return folder
+
+
+def test_a_weak_teacher_does_not_make_its_students_robust(experiment, weak, swept):
+    both = sweep([experiment, weak], NAMES)
+    assert both["relative_to"] == swept["relative_to"] | {"name": "run: teacher"}
+    kept = {row["name"]: row["kept"] for row in both["methods"]}
+    assert kept["weak: low"] == kept["run: low"] == swept["methods"][1]["kept"]
+    assert sweep([weak, experiment], NAMES)["relative_to"] == {
+        "name": "weak: teacher",
+        "accuracy": 25.0,
+    }
+    told = f"run: teacher ({swept['relative_to']['accuracy']:.1f} %)"
+    assert told in report.kept_note(both)
+    assert told in report.summary(both)
+    assert told in report.as_latex(both).replace(r"\%", "%")
+    assert report.kept_note(both) in report.content(both)["kept_note"]
 
 
 def test_clean_is_the_view_before_the_recipe_made_it_worse(experiment, swept):
@@ -105,17 +137,102 @@ def test_what_was_measured_is_not_measured_again(experiment, swept, monkeypatch)
 
 
 def test_a_broken_cache_is_measured_anew(experiment, swept):
-    path = finished(experiment)[0].folder / robustness.CACHE
+    path = finished(experiment)[0].folder / CACHE
+    whole = path.read_text(encoding="utf-8")
     path.write_text('{"mark": ', encoding="utf-8")
     assert sweep([experiment], NAMES) == swept
+    old = {"mark": json.loads(whole)["mark"], "accuracies": {"own 0": {"clean []": 100.0}}}
+    path.write_text(json.dumps(old), encoding="utf-8")  # of a version that kept no clips
+    assert sweep([experiment], NAMES) == swept
+
+
+def test_what_is_kept_of_the_clips_is_a_bit_for_each(experiment, swept):
+    task = finished(experiment)[0]
+    held = json.loads((task.folder / CACHE).read_text(encoding="utf-8"))
+    assert held["clips"]["own"] == list(task.said().ids)
+    assert {len(bits) for bits in held["right"]["own 0"].values()} == {4}  # of 12 clips, in hex
+    ids, right = Kept(task, "own", 0)["clean []"]
+    assert (list(ids), right.tolist()) == (list(task.said().ids), task.said().right.tolist())
 
 
 def test_two_experiments_are_told_apart(experiment, swept):
     both = sweep([experiment, experiment], NAMES[:1], methods=["low"])
     assert [row["name"] for row in both["methods"]] == ["run: low"] * 2
     kept = {row["name"]: row["kept"] for row in sweep([experiment], NAMES[:1])["methods"]}
-    assert both["methods"][0]["relative_to"] == "teacher"  # though it is not among the methods
+    assert both["relative_to"]["name"] == "run: teacher"  # though it is not among the methods
     assert both["methods"][0]["kept"] == kept["low"]
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Makes a method of the low view: what each training named rightly, clean and made worse."""
+    told = recipe.parse(small_experiment(tmp_path, ["low"]))
+
+    def make(name, clean, worse, first=0):
+        swept = []
+        for seed, said in enumerate(zip(clean, worse, strict=True)):
+            task = Task(recipe=told, root=tmp_path, method="low", fold=0, seed=seed)
+            keys = ("clean", *(f"Jitter {severity}" for severity in range(1, 6)))
+            ids = [f"clip{place}" for place in range(first, first + len(said[0]))]
+            asked = {key: (ids, np.array(said[key != "clean"])) for key in keys}
+            swept.append(Swept(task=task, asked=asked))
+        return Method(name=name, swept=swept)
+
+    return make
+
+
+def test_the_interval_of_what_is_kept_is_of_the_clips_by_hand(made):
+    """Trainings that all say the same: their spread is none, that of the clips is."""
+    low = made("low", [[1] * 10] * 3, [[1] * 7 + [0] * 3] * 3)
+    (row,) = rows([low], ["Jitter"], Reference(name="teacher", accuracy=80.0))
+    half = stats.t.ppf(0.975, 9) * np.sqrt(0.7 * 0.3 / 9)
+    for found, scale in ((row["curves"]["Jitter"][0], 1), (row["kept"], 1 / 0.8)):
+        assert found["mean"] == pytest.approx(70 * scale)
+        assert found["low"] == pytest.approx(100 * (0.7 - half) * scale)
+    assert row["kept"]["high"] == pytest.approx(100 / 0.8)
+
+
+def summary(methods):
+    reference = best_clean(methods)
+    return report.summary(
+        {
+            "relative_to": {"name": reference.name, "accuracy": reference.accuracy},
+            "methods": rows(methods, ["Jitter"], reference),
+            "comparisons": comparisons(methods),
+        }
+    )
+
+
+def test_the_most_is_said_of_what_is_above_noise_only(made):
+    many, clean = 100, [[1] * 100] * 2
+    best, near, least = (
+        made(name, clean, [[1] * right + [0] * (many - right)] * 2)
+        for name, right in (("best", 90), ("near", 89), ("least", 20))
+    )
+    said = summary([near, least, best])
+    assert "best keeps 90.0 % of the clean accuracy of near (100.0 %); least keeps 20.0 %." in said
+    assert "In mean top-1 best is better than least by 70.0 points" in said
+    assert "the most of 2 students; least keeps" in summary([best, least])
+    close = summary([best, near])
+    assert "the most" not in close
+    assert "best and near cannot be told apart" in close
+
+
+def test_one_seed_or_other_clips_make_nobody_the_best(made):
+    few = made("few", [[1] * 40], [[1] * 36 + [0] * 4])
+    least = made("least", [[1] * 40], [[0] * 40])
+    assert "one seed does not show" in summary([few, least])
+    other = made("other", [[1] * 40] * 2, [[0] * 40] * 2, first=20)
+    best = made("best", [[1] * 40] * 2, [[1] * 40] * 2)
+    assert comparisons([other, best]) == []
+    assert "and so are not compared" in summary([other, best])
+    for said in (summary([few, least]), summary([other, best])):
+        assert "the most" not in said
+
+
+def test_nothing_is_relative_to_a_teacher_that_is_never_right(made):
+    with pytest.raises(ValueError, match="teacher names no clip rightly"):
+        rows([made("low", [[1]], [[1]])], ["Jitter"], Reference(name="teacher", accuracy=0.0))
 
 
 def test_the_table_holds_every_point(swept):

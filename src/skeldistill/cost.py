@@ -95,7 +95,7 @@ def latency(network: Network, frames: int, repeats: int = 5) -> float:
     """
     still, clip = _ready(network, frames)
     spent = []
-    with torch.inference_mode(), _one_thread():
+    with torch.inference_mode(), one_thread():
         still(clip)
         for _ in range(repeats):
             began = time.thread_time()
@@ -114,7 +114,8 @@ def _ready(network: Network, frames: int) -> tuple[Network, Float[Tensor, "n m t
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """PyTorch computes on one thread within the block."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -80,17 +80,19 @@ def reproduce(
         changes=tuple(changes or ()),
     )
     if plan:
-        _plan(cells, given, setting, by_row=bool(tables))
+        _plan(cells, given, setting, out, by_row=bool(tables))
     else:
         _run(cells, given, setting, out, jobs)
 
 
-def _plan(cells: "Sequence[Cell]", given: "Given", setting: "Setting", *, by_row: bool) -> None:
+def _plan(
+    cells: "Sequence[Cell]", given: "Given", setting: "Setting", out: Path, *, by_row: bool
+) -> None:
     from skeldistill.report.reproduce_plan import plan_as_text
     from skeldistill.training.reproduce_plan import plan
 
     with terminal.console(stderr=True).status("measuring this machine and the networks"):
-        made = plan(cells, given, setting)
+        made = plan(cells, given, setting, root=out)
     _show(plan_as_text(made, by_row=by_row))
 
 

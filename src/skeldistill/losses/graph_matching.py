@@ -121,7 +121,7 @@ class GraphMatching(Loss):
         self, student: Prediction, teacher: Prediction, labels: Int[Tensor, " n"]
     ) -> dict[str, Float[Tensor, ""]]:
         """``node`` and ``edge``, with their weights."""
-        require_same_sizes(student.features, teacher.features)
+        require_same_sizes(_size(student.features), _size(teacher.features))
         student, teacher, _ = paired(student, teacher)
         present = student.present.any(dim=2) & teacher.present.any(dim=2)
         features = student.features
@@ -204,16 +204,18 @@ def _release_edges(student: Tensor, teacher: Tensor, weights: Tensor) -> Tensor:
     return (match_root(student, teacher) * weights).sum()
 
 
-def require_same_sizes(
-    student: Float[Tensor, "n m c t v"], teacher: Float[Tensor, "n l d s w"]
-) -> None:
-    """Refuse maps that do not have the same vertices; ValueError names both sizes."""
-    sizes = [(map_.shape[1], map_.shape[3], map_.shape[4]) for map_ in (student, teacher)]
-    if sizes[0] != sizes[1]:
+def require_same_sizes(student: tuple[int, int, int], teacher: tuple[int, int, int]) -> None:
+    """Refuse maps of other (persons, frames, joints); ValueError names both."""
+    if student != teacher:
         raise ValueError(
-            f"GraphMatching needs maps of the same (persons, frames, joints), got {sizes[0]} "
-            f"(student) and {sizes[1]} (teacher); {_INSTEAD}"
+            f"GraphMatching needs maps of the same (persons, frames, joints), got {student} "
+            f"(student) and {teacher} (teacher); {_INSTEAD}"
         )
+
+
+def _size(features: Tensor) -> tuple[int, int, int]:
+    _, persons, _, frames, joints = features.shape
+    return persons, frames, joints
 
 
 _INSTEAD = "use PartGraphMatching or PartContrastive, which compare body parts"

@@ -280,7 +280,7 @@ def content(results: Results) -> dict[str, Any]:
         "title": results["title"],
         "summary": summary(results),
         "interval_note": results["interval_note"],
-        "command": results["command"],
+        "command": "; ".join(results["commands"]),
         "tables": tables,
         "data": {},
     }

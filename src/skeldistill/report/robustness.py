@@ -137,11 +137,18 @@ def as_latex(results: Robustness) -> str:
 
 def kept_note(results: Robustness) -> str:
     """What the columns of the table are."""
-    against = " and ".join(sorted({method["relative_to"] for method in results["methods"]}))
     return (
         "Kept: mean top-1 over all degradations and severities, relative to the clean accuracy of "
-        f"{against}. The columns after it: mean top-1 over the five severities."
+        f"{_reference(results)}, which is taken as known. The columns after it: mean top-1 over "
+        "the five severities. 95 % intervals over seeds and clips, with one seed over folds, by "
+        "Student's t."
     )
+
+
+def _reference(results: Robustness) -> str:
+    """Whose accuracy all methods are told relative to, with the figure."""
+    against = results["relative_to"]
+    return f"{against['name']} ({against['accuracy']:.1f} %)"
 
 
 def _headings(results: Robustness) -> list[str]:
@@ -195,16 +202,23 @@ def content(results: Robustness) -> dict[str, Any]:
 
 
 def summary(results: Robustness) -> str:
-    """Which method keeps most, in a sentence."""
-    low = [m for m in results["methods"] if m["view"] == "low"] or results["methods"]
-    ranked = sorted(low, key=lambda method: -method["kept"]["mean"])
+    """Which method keeps most, which least, and whether they can be told apart."""
+    students = [method for method in _ranked(results) if method["view"] == "low"]
+    ranked = students or _ranked(results)
     best, worst = ranked[0], ranked[-1]
-    said = f"Over all degradations and severities {best['name']} keeps {best['kept']['mean']:.1f} %"
-    said += f" of the clean accuracy of {best['relative_to']}"
-    if worst is not best:
-        said += f", the most of {len(ranked)} students; {worst['name']} keeps "
-        said += f"{worst['kept']['mean']:.1f} %, the least"
-    return said + "."
+    said = (
+        f"Over all degradations and severities {best['name']} keeps {best['kept']['mean']:.1f} % "
+        f"of the clean accuracy of {_reference(results)}"
+    )
+    if worst is best:
+        return f"{said}."
+    compared = {one["against"]: one for one in results["comparisons"]}
+    if all(compared.get(m["name"], {}).get("above_noise") for m in ranked[1:]):
+        said += f", the most of {len(ranked)} {'students' if students else 'methods'}"
+    said += f"; {worst['name']} keeps {worst['kept']['mean']:.1f} %."
+    if worst["name"] not in compared:
+        return f"{said} They have other test clips, folds or seeds, and so are not compared."
+    return f"{said} In mean top-1 {compared[worst['name']]['sentence']}"
 
 
 def _mean(points: list[dict[str, Any]]) -> float:

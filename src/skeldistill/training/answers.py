@@ -9,6 +9,9 @@ from skeldistill.training.evaluate import Said
 from skeldistill.training.statistics import Ids, Rights
 from skeldistill.training.task import Task
 
+Asked = tuple[Sequence[str], np.ndarray]
+"""Ids of clips, and for each whether it was named rightly, or how often (0 to 1)."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Answers:
@@ -29,10 +32,19 @@ class Answers:
         Raises:
             ValueError: a clip was evaluated under some of a fold's seeds only.
         """
-        ids = [fold[0].ids for fold in said]
+        return cls.lined_up([[(one.ids, one.in_top(top)) for one in fold] for fold in said])
+
+    @classmethod
+    def lined_up(cls, folds: Sequence[Sequence[Asked]]) -> "Answers":
+        """From what each fold's trainings made of their clips, one for each seed.
+
+        Raises:
+            ValueError: a clip was evaluated under some of a fold's seeds only.
+        """
+        ids = [fold[0][0] for fold in folds]
         rights = [
-            np.stack([_rights(one, mine, top) for one in fold])
-            for fold, mine in zip(said, ids, strict=True)
+            np.stack([_in_order(one, mine) for one in fold])
+            for fold, mine in zip(folds, ids, strict=True)
         ]
         return cls(rights=rights, ids=ids)
 
@@ -66,8 +78,9 @@ def in_common(one: Answers, other: Answers) -> list[list[str]]:
     ]
 
 
-def _rights(said: Said, ids: Sequence[str], top: int) -> np.ndarray:
-    right = dict(zip(said.ids, said.in_top(top).astype(float).tolist(), strict=True))
+def _in_order(asked: Asked, ids: Sequence[str]) -> np.ndarray:
+    own, values = asked
+    right = dict(zip(own, values.astype(float).tolist(), strict=True))
     if missing := next((clip for clip in ids if clip not in right), None):
         raise ValueError(f"clip {missing!r} was evaluated under some seeds only; run it anew")
     return np.array([right[clip] for clip in ids])

@@ -1,7 +1,6 @@
 """Comparable pairs: what losses that match vertex with vertex need, looked at before training."""
 
 import numpy as np
-import torch
 
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import SOLITARY
@@ -19,7 +18,7 @@ def require_comparable(student: Network, teacher: Network, examples: Examples) -
     """Refuse pairs whose maps have other vertices, or the same vertices at other moments.
 
     Args:
-        student: without values ("meta" device).
+        student: what its map will be follows from what it says of itself.
         teacher: likewise.
         examples: the training clips, both sides.
 
@@ -27,24 +26,14 @@ def require_comparable(student: Network, teacher: Network, examples: Examples) -
         ValueError: one line that says what differs.
     """
     assert examples.teacher is not None
-    maps = _map(student, examples.student), _map(teacher, examples.teacher)
-    if maps[0] is not None and maps[1] is not None:
-        require_same_sizes(*maps)
+    require_same_sizes(_size(student, examples.student), _size(teacher, examples.teacher))
     _require_same_moments(examples.student, examples.teacher, examples)
 
 
-def _map(network: Network, side: Side) -> torch.Tensor | None:
-    """The features of a clip without values; None of networks that need some to go on."""
-    sampling = side.sampling
-    shape = (1, sampling.persons, sampling.frames, side.layout.num_joints, side.channels)
-    was_training = network.training
-    try:
-        with torch.no_grad():
-            return network.eval()(torch.zeros(shape, device="meta")).features
-    except (NotImplementedError, RuntimeError):
-        return None
-    finally:
-        network.train(was_training)
+def _size(network: Network, side: Side) -> tuple[int, int, int]:
+    """Persons, frames and joints of the network's last map of a clip."""
+    frames = -(-side.sampling.frames // network.temporal_stride)
+    return side.sampling.persons, frames, network.layout.num_joints if network.keeps_joints else 1
 
 
 def _require_same_moments(student: Side, teacher: Side, examples: Examples) -> None:

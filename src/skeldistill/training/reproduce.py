@@ -3,18 +3,27 @@
 import datetime
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.text import Text
 
 from skeldistill import __version__
 from skeldistill.files import write_text
 from skeldistill.training.experiment import list_tasks, run
 from skeldistill.training.machine import machine
 from skeldistill.training.reproduce_book import Cell
+from skeldistill.training.reproduce_earlier import (
+    RESULTS,
+    Earlier,
+    earlier,
+    set_aside,
+    settings,
+)
+from skeldistill.training.reproduce_figures import figure
 from skeldistill.training.reproduce_plan import costs, laid_out
 from skeldistill.training.reproduce_recipes import (
     Experiment,
@@ -25,17 +34,14 @@ from skeldistill.training.reproduce_recipes import (
     views_needed,
 )
 from skeldistill.training.reproduce_share import Shared
-from skeldistill.training.reproduce_views import Given, imported
-from skeldistill.training.statistics import over_runs
-from skeldistill.training.task import Task
+from skeldistill.training.reproduce_views import VIEWS, Given, imported
 
-RESULTS = "reproduce.json"
-VIEWS = "views"
 INTERVALS = (
-    "Ours: mean and 95 % interval by Student's t over all folds and seeds. Difference: ours less "
-    "printed, with the same interval; what is printed has none. It knows how much another training "
-    "would differ, and of the chance in the choice of clips only what folds tell."
+    "Ours: mean and 95 % interval over seeds and clips, by Student's t; a clip that several folds "
+    "test is one clip. With one seed it is over folds; of losses it is over all folds and seeds. "
+    "Difference: ours less printed, with the same interval; what is printed has none."
 )
+OF_A_ROW = ("parameters", "multiply_adds", "latency_ms", "seconds")
 
 
 def reproduce(
@@ -49,6 +55,8 @@ def reproduce(
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Run all cells whose views are there, skip what is done, and write ``reproduce.json``.
+
+    Tables that stand there under the same settings stay; those under others are set aside.
 
     Args:
         cells: of the tables.
@@ -72,12 +80,18 @@ def reproduce(
     stores, lacking = _stores(cells, given, setting, root, quiet=console is None)
     able = [cell for cell in cells if not _missing(cell, setting, lacking)]
     made = experiments(able, stores, setting, root)
+    moved = set_aside(root, setting)
+    if moved and console is not None:
+        console.print(Text(moved, style="bold"))
     shared, failed = Shared(root), {}
     rows: dict[str, dict[str, Any]] = {}
 
     def results() -> dict[str, Any]:
-        found = _gathered(cells, given, setting, lacking, made, rows, failed)
-        written = {**found, "command": command, "failed": failed}
+        # Read anew, as another process may have written tables of its own meanwhile.
+        before = earlier(root, setting)
+        found = _gathered(cells, given, setting, lacking, made, rows, failed, before)
+        commands = [one for one in before.commands if one != command]
+        written = {**found, "commands": [*commands, *filter(None, [command])], "failed": failed}
         write_text(root / RESULTS, json.dumps(written))
         return written
 
@@ -158,93 +172,76 @@ def _gathered(
     made: Sequence[Experiment],
     rows: dict[str, dict[str, Any]],
     failed: dict[str, str],
+    before: Earlier,
 ) -> dict[str, Any]:
     """What is known by now, laid out as the papers print it."""
+    wanted = {place(cell) for cell in cells}
     asked: dict[tuple[str, int, int, int], list[tuple[Experiment, str]]] = {}
     for experiment in made:
         for cell, method in experiment.cells:
             asked.setdefault(place(cell), []).append((experiment, method))
 
+    def said_of(cell: Cell) -> dict[str, Any]:
+        old = before.cells.get(place(cell))
+        if old and place(cell) not in wanted:
+            return old
+        missing = _missing(cell, setting, lacking)
+        here = asked.get(place(cell), [])
+        broken = [failed[one.folder.name] for one, _ in here if one.folder.name in failed]
+        said = figure(cell, here, [*(lacking[name] for name in missing), *broken])
+        # A figure stands until it is measured anew, or its training fails: an interrupt on the way,
+        # or views that are not at hand today, do not take it away.
+        if old and old["ours"] and not said["ours"] and not broken:
+            return old
+        return {**said, "missing": missing}
+
     def fill(row: list[Cell]) -> dict[str, Any]:
-        said = []
-        for cell in row:
-            missing = _missing(cell, setting, lacking)
-            here = asked.get(place(cell), [])
-            broken = [failed[one.folder.name] for one, _ in here if one.folder.name in failed]
-            why = [*(lacking[name] for name in missing), *broken]
-            said.append({**_said(cell, here, why), "missing": missing})
+        said = [said_of(cell) for cell in row]
+        new = [
+            cell
+            for cell, now in zip(row, said, strict=True)
+            if now is not before.cells.get(place(cell))
+        ]
         measured = [
             rows[one.folder.name][method]
-            for cell in row
+            for cell in new
             for one, method in asked.get(place(cell), [])
             if method in rows.get(one.folder.name, {})
         ]
-        own = _costs(row[0], given, setting) | {"latency_ms": None, "seconds": None}
-        if measured:
-            own = {key: measured[0][key] for key in own}
-            own["seconds"] = float(np.mean([one["seconds"] for one in measured]))
-        return {"cells": said, **own, "stand_ins": _stand_ins(row, given, setting)}
+        old = before.rows.get((*place(row[0])[:3], 0))
+        own = _of_row(measured, old) or _costs(row[0], given, setting)
+        stand_ins = dict.fromkeys(old["stand_ins"] if old and len(new) < len(row) else ())
+        stand_ins |= dict.fromkeys(_stand_ins(new, given, setting))
+        return {"cells": said, **own, "stand_ins": list(stand_ins)}
 
     return {
-        "format": 1,
+        **settings(setting),
         "title": "Printed and reproduced",
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "version": __version__,
         "machine": machine(),
-        "family": setting.family,
-        "seeds": list(setting.seeds),
-        "changes": list(setting.changes),
         "interval_note": INTERVALS,
-        "tables": laid_out(cells, fill),
+        "tables": laid_out(before.with_others(cells), fill),
     }
 
 
-def _costs(cell: Cell, given: Given, setting: Setting) -> dict[str, int | None]:
+def _of_row(
+    measured: Sequence[dict[str, Any]], old: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """What the trainings of a row took, now or before; None where there was none."""
+    if not measured:
+        return {key: old[key] for key in OF_A_ROW} if old else None
+    seconds = float(np.mean([one["seconds"] for one in measured]))
+    return {key: measured[0][key] for key in OF_A_ROW} | {"seconds": seconds}
+
+
+def _costs(cell: Cell, given: Given, setting: Setting) -> dict[str, Any]:
     """What a cell's network costs; nothing where a change does not suit it, as its ``why`` says."""
+    nothing: dict[str, Any] = dict.fromkeys(OF_A_ROW)
     try:
-        return costs(cell, given, setting)
+        return nothing | costs(cell, given, setting)
     except ValueError:
-        return {"parameters": None, "multiply_adds": None}
-
-
-def _said(cell: Cell, here: list[tuple[Experiment, str]], why: list[str]) -> dict[str, Any]:
-    """A cell: what is printed, what was measured, the difference; or why it was not measured."""
-    _, column = cell.at
-    measure = cell.about.measure
-    assert measure is not None
-    values = [
-        value(task, measure)
-        for experiment, method in here
-        for task in experiment.tasks(method)
-        if task.done and not why
-    ]
-    wanted = sum(len(experiment.tasks(method)) for experiment, method in here)
-    ours = over_runs(values) if values and len(values) == wanted else None
-    difference = None
-    if ours is not None and cell.printed is not None:
-        ends = [None if end is None else end - cell.printed for end in (ours.low, ours.high)]
-        difference = {"mean": ours.mean - cell.printed, "low": ends[0], "high": ends[1]}
-    return {
-        "column": column.name,
-        "measure": measure,
-        "printed": cell.printed,
-        "ours": asdict(ours) | {"values": values} if ours else None,
-        "difference": difference,
-        "why": why,
-    }
-
-
-def value(task: Task, measure: str) -> float:
-    """An accuracy in percent, or one of the two losses of graph matching, before its weight."""
-    measured = task.measured()
-    if measure in ("top1", "top5"):
-        return float(measured[measure])
-    term = next(
-        one for one in task.recipe.methods[task.method].losses if one.name == "GraphMatching"
-    )
-    balance = term.options.get("balance", 0.5)
-    weight = 1.0 if balance is None else balance if measure == "node" else 1 - balance
-    return float(measured["history"][-1]["terms"][measure]) / (term.weight * weight)
+        return nothing
 
 
 def _stand_ins(row: Sequence[Cell], given: Given, setting: Setting) -> list[str]:

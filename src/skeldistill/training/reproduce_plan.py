@@ -2,7 +2,6 @@
 
 import copy
 import json
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,11 +14,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from skeldistill import cost, layouts, networks
 from skeldistill.data.shown import with_scores
-from skeldistill.networks import STGCN
 from skeldistill.networks.network import Network
 from skeldistill.recipe import Recipe
 from skeldistill.shelf import build
 from skeldistill.training.reproduce_book import Cell, known
+from skeldistill.training.reproduce_finished import finished
+from skeldistill.training.reproduce_rate import device, training_rate
 from skeldistill.training.reproduce_recipes import (
     Experiment,
     Setting,
@@ -48,7 +48,12 @@ class Size:
 
 
 def plan(
-    cells: Sequence[Cell], given: Given, setting: Setting, rate: float | None = None
+    cells: Sequence[Cell],
+    given: Given,
+    setting: Setting,
+    *,
+    rate: float | None = None,
+    root: Path | None = None,
 ) -> dict[str, Any]:
     """List cells, the views they need, which of these are there, and how long training takes.
 
@@ -57,19 +62,25 @@ def plan(
         given: the user's views; none need be there.
         setting: family, seeds and changes.
         rate: multiply-adds a second, see `training_rate`; measured if it is left out.
+        root: the folder of the reproduction, whose finished trainings need not be done again.
 
     Returns:
         ``tables`` as `laid_out` makes them, with ``views`` and ``hours`` for every row. The
         ``hours`` of a table, and of all, are those of the trainings that are needed, equal ones
-        counted once, one after another.
+        counted once, one after another; ``hours_left`` those of what is not finished.
 
     Raises:
         ValueError: a change makes a recipe that cannot be.
     """
     rate = training_rate() if rate is None else rate
+    done = finished(cells, given, setting, root, _mark) if root else {}
     counted: dict[str, float] = {}
     there: dict[str, float] = {}
     of_table: dict[str, dict[str, float]] = {}
+
+    def hours(took: dict[str, float], suffix: str = "") -> dict[str, float]:
+        left = (one * (1 - done.get(mark, 0.0)) for mark, one in took.items())
+        return {f"hours{suffix}": sum(took.values(), 0.0), f"hours_left{suffix}": sum(left, 0.0)}
 
     def fill(row: list[Cell]) -> dict[str, Any]:
         needed = list(dict.fromkeys(v for cell in row for v in views_needed(cell, setting.family)))
@@ -92,17 +103,17 @@ def plan(
                     there[mark] = took
         return {
             "views": [{"name": name, "missing": why} for name, why in lacking.items()],
-            "hours": sum(of_row.values(), 0.0),
+            **hours(of_row),
             **costs(row[0], given, setting),
         }
 
     tables = laid_out(cells, fill)
     return {
-        "tables": [one | {"hours": sum(of_table[one["name"]].values())} for one in tables],
-        "hours": sum(counted.values(), 0.0),
-        "hours_there": sum(there.values(), 0.0),
+        "tables": [one | hours(of_table[one["name"]]) for one in tables],
+        **hours(counted),
+        **hours(there, "_there"),
         "rate": rate,
-        "device": _device().type,
+        "device": device().type,
         "family": setting.family,
         "seeds": list(setting.seeds),
     }
@@ -262,33 +273,3 @@ def _mark(experiment: Experiment, method: str) -> str:
         "seeds": recipe.seeds,
     }
     return json.dumps(said, sort_keys=True)
-
-
-def training_rate() -> float:
-    """Multiply-adds of clips that this machine trains on in a second, measured on ST-GCN.
-
-    Counted are those of the way forth; the measured time holds the way back as well.
-    """
-    device = _device()
-    n, t = (16, 300) if device.type == "cuda" else (4, 20)
-    network = STGCN(layouts.find("coco17"), classes=60, persons=1)
-    count = cost.multiply_adds(network, t)
-    network = network.to(device).train()
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
-    clips = torch.zeros(n, 1, t, 17, 3, device=device)
-    labels = torch.zeros(n, dtype=torch.long, device=device)
-    best = float("inf")
-    for _ in range(3):
-        began = time.perf_counter()
-        torch.nn.functional.cross_entropy(network(clips).logits, labels).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - began)
-    return n * count / best
-
-
-def _device() -> torch.device:
-    """Where training runs."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

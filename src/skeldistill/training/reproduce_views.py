@@ -10,11 +10,13 @@ import yaml
 from pydantic import Field, ValidationError
 
 from skeldistill.data.store import Store
-from skeldistill.data.views import origins
+from skeldistill.data.views import origins, place_of_origin
 from skeldistill.recipe import Data, View, expanded
 from skeldistill.shelf import nearest
 from skeldistill.training.reproduce_book import Division, known
 
+VIEWS = "views"
+"""The folder of imported views, below that of the whole reproduction."""
 SPLITS = "splits"
 """The one key of the file that is no view."""
 
@@ -139,9 +141,25 @@ def _said(error: ValidationError) -> str:
 
 def imported(view: GivenView, folder: Path, *, quiet: bool) -> GivenView:
     """The same view as a store, made in the folder if a reader must read it, and kept there."""
-    clean = View.model_validate(view.view | {"degradations": ()})
-    store, _ = origins(Data(high=clean), folder, quiet=quiet)
-    return GivenView(store=str(store.path), degradations=view.degradations, note=view.note)
+    store, _ = origins(Data(high=_clean(view)), folder, quiet=quiet)
+    return _as_store(view, store.path)
+
+
+def if_made(view: GivenView, folder: Path) -> GivenView | None:
+    """What `imported` would give, if it needs not make it."""
+    try:
+        path = place_of_origin(_clean(view), "high", folder)
+    except (OSError, ValueError):
+        return None
+    return _as_store(view, path) if path.exists() else None
+
+
+def _clean(view: GivenView) -> View:
+    return View.model_validate(view.view | {"degradations": ()})
+
+
+def _as_store(view: GivenView, path: Path) -> GivenView:
+    return GivenView(store=str(path), degradations=view.degradations, note=view.note)
 
 
 def example() -> str:

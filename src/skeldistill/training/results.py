@@ -182,14 +182,5 @@ def _comparisons(
     said = []
     for name, against in pairs:
         mine, other = answers[name], answers[against]
-        comparison = compare(mine.rights, other.rights, ids=mine.ids)
-        said.append(
-            {
-                "method": name,
-                "against": against,
-                **asdict(comparison),
-                "above_noise": comparison.above_noise,
-                "sentence": comparison.sentence(name, against),
-            }
-        )
+        said.append(compare(mine.rights, other.rights, ids=mine.ids).plain(name, against))
     return said

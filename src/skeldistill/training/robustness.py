@@ -3,30 +3,25 @@
 The clips are the evaluated ones of each model's own fold, degraded the same way for all models.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
 
 from skeldistill import checkpoint, degradations
 from skeldistill import recipe as recipes
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import evaluation_clips
 from skeldistill.data.views import derived, origins
-from skeldistill.files import write_text
 from skeldistill.networks.network import Network
 from skeldistill.recipe import Part
 from skeldistill.shelf import pick
+from skeldistill.training.answers import Answers, Asked
 from skeldistill.training.evaluate import evaluate
 from skeldistill.training.experiment import list_tasks
-from skeldistill.training.statistics import over_runs
+from skeldistill.training.robustness_answers import Kept, Swept
+from skeldistill.training.robustness_rows import Method, Reference, best_clean, comparisons, rows
 from skeldistill.training.task import NETWORK, Task
-
-CACHE = "robustness.json"
-"""Beside each network: what was measured already."""
 
 USUAL = (
     "JointOcclusion",
@@ -107,13 +102,16 @@ def sweep(
 
     Returns:
         Degradations with their options, and for every method: its clean accuracy, a curve for each
-        degradation (percent, mean and 95 % interval over folds and seeds), and ``kept``, the mean
-        over degradations and severities relative to the accuracy of the experiment's main teacher
-        on its own view, or without one to the method's own clean accuracy.
+        degradation (percent, mean and 95 % interval over seeds and clips), and ``kept``, the mean
+        over degradations and severities relative to one accuracy for all methods of all runs, or
+        else a weak teacher would make its students look robust. ``relative_to`` names it: the main
+        teacher, on its own view, of the first run that has one, or where there is none the method
+        that is best on clean skeletons. ``comparisons``: the student that keeps most against every
+        other one on the same clips, in points of mean top-1.
 
     Raises:
-        ValueError: an unknown degradation or method, nothing finished, or a model whose layout
-            is not that of the view.
+        ValueError: an unknown degradation or method, nothing finished, a model whose layout is not
+            that of the view, or a teacher that names no clip rightly.
     """
     settings = [CLEAN]
     settings += [Setting(degradation=n, severity=s) for n in names for s in range(1, 6)]
@@ -121,60 +119,60 @@ def sweep(
         _ = setting.parts  # refuses unknown names before an hour is lost
     experiments = [(root, finished(root, methods)) for root in roots]
     total = sum(len(tasks) for _, tasks in experiments) * len(settings)
-    done, rows = 0, []
+    done = 0
+    methods_swept: list[Method] = []
     for root, tasks in experiments:
-        measured: list[tuple[Task, dict[str, float]]] = []
+        swept: dict[str, list[Swept]] = {}
         for task in tasks:
-            said: dict[str, float] = {}
-            for key, accuracy in _accuracies(task, settings, on, seed):
-                said[key] = accuracy
+            asked: dict[str, Asked] = {}
+            for key, answer in _answers(task, settings, on, seed):
+                asked[key] = answer
                 done += 1
                 watch(done, total)
-            measured.append((task, said))
-        prefix = f"{root.name}: " if len(roots) > 1 else ""
-        rows += _rows(measured, names, prefix, _teacher(root))
+            swept.setdefault(task.method, []).append(Swept(task=task, asked=asked))
+        methods_swept += [
+            Method(name=_name(root, method, roots), swept=mine) for method, mine in swept.items()
+        ]
+    teachers = (_teacher(root, roots) for root in roots)
+    reference = next((one for one in teachers if one), None) or best_clean(methods_swept)
     return {
-        "format": 1,
+        "format": 2,
         "title": "Robustness of " + ", ".join(root.name for root in roots),
         "on": on,
         "seed": seed,
         "degradations": [
             {"name": name, "severities": list(degradations.find(name).severities)} for name in names
         ],
-        "methods": rows,
+        "relative_to": asdict(reference),
+        "methods": rows(methods_swept, names, reference),
+        "comparisons": comparisons(methods_swept),
     }
 
 
-def _accuracies(
+def _name(root: Path, method: str, roots: Sequence[Path]) -> str:
+    """As the results tell a method: with its run where there are several."""
+    return f"{root.name}: {method}" if len(roots) > 1 else method
+
+
+def _answers(
     task: Task, settings: Sequence[Setting], on: On, seed: int
-) -> Iterator[tuple[str, float]]:
-    """Top-1 of one model at every setting, from its cache where that has it."""
-    path = task.folder / CACHE
-    held = _cached(path, task.fingerprint)
-    known = held.setdefault(f"{on} {seed}", {})
+) -> Iterator[tuple[str, Asked]]:
+    """What one model names rightly under every setting, from its cache where that has it."""
+    kept = Kept(task, on, seed)
     network: Network | None = None
     examples: Examples | None = None
     for setting in settings:
         # The options stand in the key: a severity that is calibrated anew is measured anew.
         place = f"{setting.key} {[part.options for part in setting.parts]}"
-        if place not in known:
+        if place not in kept:
             if network is None or examples is None:
                 network, _ = checkpoint.load(task.folder / NETWORK)
                 examples = _examples(task, network, on)
             side = _side(task, examples.student, setting.parts)
             worse = Examples(clips=examples.clips, student=side)
-            known[place] = evaluate(network, worse, seed=seed, epoch=0).accuracy(1)
-            write_text(path, json.dumps({"mark": task.fingerprint, "accuracies": held}))
-        yield setting.key, known[place]
-
-
-def _cached(path: Path, mark: str) -> dict[str, dict[str, float]]:
-    """What was measured of this training, by view and seed."""
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        return dict(held["accuracies"]) if held["mark"] == mark else {}
-    except (OSError, ValueError, KeyError):
-        return {}
+            said = evaluate(network, worse, seed=seed, epoch=0)
+            kept.keep(place, said.ids, said.right)
+        yield setting.key, kept[place]
 
 
 def _examples(task: Task, network: Network, on: On) -> Examples:
@@ -207,48 +205,11 @@ def _side(task: Task, clean: Side, parts: tuple[Part, ...]) -> Side:
     )
 
 
-def _teacher(root: Path) -> tuple[str, float] | None:
-    """An experiment's main teacher, and its accuracy (percent) where it was evaluated.
-
-    What students keep is told relative to it, whichever methods and view are swept.
-    """
+def _teacher(root: Path, roots: Sequence[Path]) -> Reference | None:
+    """An experiment's main teacher, where it was evaluated, whichever methods are swept."""
     tasks = finished(root)
     name = tasks[0].recipe.main_teacher
-    reached = [task.measured()["top1"] for task in tasks if task.method == name]
-    return (name, float(np.mean(reached))) if name and reached else None
-
-
-def _rows(
-    measured: Sequence[tuple[Task, dict[str, float]]],
-    names: Sequence[str],
-    prefix: str,
-    teacher: tuple[str, float] | None,
-) -> list[dict[str, Any]]:
-    """One row a method: means and intervals over its folds and seeds."""
-    recipe = measured[0][0].recipe
-    by_method: dict[str, list[dict[str, float]]] = {}
-    for task, said in measured:
-        by_method.setdefault(task.method, []).append(said)
-    rows = []
-    for method, mine in by_method.items():
-        clean = [said["clean"] for said in mine]
-        against, reached = teacher or (method, float(np.mean(clean)))
-        worse = [[v for key, v in said.items() if key != "clean"] for said in mine]
-        rows.append(
-            {
-                "name": f"{prefix}{method}",
-                "view": recipe.methods[method].view,
-                "runs": len(mine),
-                "clean": asdict(over_runs(clean)),
-                "relative_to": against,
-                "kept": asdict(over_runs([100 * float(np.mean(w)) / reached for w in worse])),
-                "curves": {
-                    name: [
-                        asdict(over_runs([said[f"{name} {severity}"] for said in mine]))
-                        for severity in range(1, 6)
-                    ]
-                    for name in names
-                },
-            }
-        )
-    return rows
+    mine = [task for task in tasks if task.method == name]
+    if name is None or not mine:
+        return None
+    return Reference(name=_name(root, name, roots), accuracy=Answers.of_tasks(mine).accuracy)

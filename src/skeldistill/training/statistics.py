@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -11,7 +12,8 @@ from scipy import stats
 from skeldistill.training.distinct import Distinct
 
 Rights = Sequence[Float64[np.ndarray, "_ _"]]
-"""For each fold ``(seeds, n)`` of its own: whether each clip was named rightly (0 or 1)."""
+"""For each fold ``(seeds, n)`` of its own: whether each clip was named rightly (0 or 1), or of
+several askings how often (between them)."""
 
 Ids = Sequence[Sequence[str]]
 """For each fold, the ids of its clips. A clip of several folds is one clip, asked about often."""
@@ -61,6 +63,16 @@ class Comparison:
     def above_noise(self) -> bool:
         """Whether the difference is more than chance in clips and trainings would make."""
         return self.seeds > 1 and (self.low > 0 or self.high < 0)
+
+    def plain(self, method: str, against: str) -> dict[str, Any]:
+        """Everything as plain values, as results hold it."""
+        return {
+            "method": method,
+            "against": against,
+            **asdict(self),
+            "above_noise": self.above_noise,
+            "sentence": self.sentence(method, against),
+        }
 
     def sentence(self, method: str, against: str) -> str:
         """The comparison in plain words."""
@@ -161,7 +173,8 @@ def discordant(method: Rights, against: Rights, *, ids: Ids | None = None) -> tu
     mine, other = (
         distinct.sums([fold.sum(axis=0) for fold in rights]) for rights in (method, against)
     )
-    return int((mine > other).sum()), int((other > mine).sum())
+    ahead = mine - other
+    return int((ahead > 1e-9).sum()), int((ahead < -1e-9).sum())  # sums of shares are not exact
 
 
 def mcnemar(gained: int, lost: int) -> float:
