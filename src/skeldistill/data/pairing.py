@@ -124,6 +124,24 @@ def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data)
     return Clips(rows=rows, teacher_rows=rows, labels=high.labels[rows]).only_labelled()
 
 
+def parts_of(
+    store: Store, rows: Int64[np.ndarray, " n"], count: int, data: recipe.Data
+) -> Int64[np.ndarray, " n"]:
+    """Which of so many parts each row belongs to: recordings as a whole, each class spread evenly.
+
+    Args:
+        store: of the rows.
+        rows: which are divided.
+        count: of the parts.
+        data: what is one recording (``data.group``), and the seed.
+    """
+    groups = _groups(store, rows, data)
+    label_of = dict(zip(reversed(groups), reversed(store.labels[rows].tolist()), strict=True))
+    order = sorted(label_of, key=lambda one: (label_of[one], _draw(f"parts:{data.seed}:{one}")))
+    part_of = {group: place % count for place, group in enumerate(order)}
+    return np.array([part_of[group] for group in groups], np.int64)
+
+
 def evaluation_clips(store: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
     """The clips of a view that methods are compared on: the test split, or the validation part.
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from skeldistill import processes
 from skeldistill.data.batch import Batch
 from skeldistill.data.dataset import Examples
+from skeldistill.distillation.ensemble import Ensemble
 from skeldistill.losses.global_contrastive import GlobalContrastive
 from skeldistill.losses.loss import Loss
 from skeldistill.losses.part_contrastive import PartContrastive
@@ -28,6 +29,8 @@ class Distiller(nn.Module):
         task: the loss on the labels.
         teacher: a trained network, never changed; None trains the student alone.
         losses: the recipe's terms, by name, each with its loss.
+        who_answers: of an `Ensemble`, which members answer for each training clip; all of them,
+            unless it is given.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Distiller(nn.Module):
         task: Loss,
         teacher: Network | None = None,
         losses: Mapping[str, tuple[LossTerm, Loss]] | None = None,
+        who_answers: Bool[Tensor, "n members"] | None = None,
     ) -> None:
         super().__init__()
         self.student = student
@@ -46,6 +50,7 @@ class Distiller(nn.Module):
         # Not a submodule: its weights are no part of what is trained, saved or counted.
         self._teacher = [teacher.requires_grad_(False).eval()] if teacher is not None else []
         self._answers: Prediction | None = None
+        self._who_answers = who_answers
 
     @property
     def teacher(self) -> Network | None:
@@ -165,6 +170,10 @@ class Distiller(nn.Module):
         if not len(joints):
             blank = joints.new_zeros(1, *joints.shape[1:])
             said = teacher(blank).rows(torch.zeros(0, dtype=torch.long, device=blank.device))
+        elif self._who_answers is not None:
+            assert isinstance(teacher, Ensemble)
+            clips = batch.clips[batch.matched].to(self._who_answers.device)
+            said = teacher.ask(joints, self._who_answers[clips].to(joints.device))
         else:
             said = teacher(joints)
         if len(joints) == len(batch.matched):  # whether all have a match, without asking the device

@@ -1,10 +1,9 @@
 """Several teachers that answer as one."""
 
-import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from skeldistill.networks.network import Network
@@ -14,8 +13,9 @@ from skeldistill.prediction import Prediction
 class Ensemble(Network):
     """The mean of several networks' probabilities, on the same joints.
 
-    Its logits are the logarithms of that mean. Features cannot be averaged between networks that
-    were trained apart: they are the first one's, as are all its other properties.
+    Its logits are the logarithms of that mean; of each clip it may be that of some alone. Features
+    cannot be averaged between networks that were trained apart: they are the first one's, as are
+    all its other properties.
 
     Args:
         members: trained networks of the same joints and classes; the first is the one whose
@@ -43,9 +43,16 @@ class Ensemble(Network):
 
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
         """Ask all of them."""
+        return self.ask(joints, joints.new_ones(len(joints), len(self.members)))
+
+    def ask(
+        self, joints: Float[Tensor, "n m t v c"], who: Shaped[Tensor, "n members"]
+    ) -> Prediction:
+        """Ask for each clip some of them: where `who` is 1 or true; at least one."""
         said: list[Prediction] = [member(joints) for member in self.members]
-        each = torch.stack([one.logits.float().log_softmax(dim=1) for one in said])
-        return said[0]._replace(logits=each.logsumexp(dim=0) - math.log(len(said)))
+        each = torch.stack([one.logits.float().log_softmax(dim=1) for one in said], dim=1)
+        share = (who / who.sum(dim=1, keepdim=True)).to(each.dtype)
+        return said[0]._replace(logits=(each + share.log()[:, :, None]).logsumexp(dim=1))
 
 
 def _refuse_other_task(first: Network, other: Network) -> None:

@@ -111,11 +111,29 @@ class Recipe(Section):
                     f"methods.{name}.teacher names {same[0]!r} and {same[1]!r}, which would be the "
                     f"same training; set methods.{same[1]}.seed: 1"
                 )
+        self._check_parts(name, method)
         shown = [(self.sampling_of(t), self.methods[t].completion) for t in method.teachers]
         if any(one != shown[0] for one in shown):
             raise ValueError(
                 f"methods.{name}.teacher names methods that sample or complete differently "
                 f"({', '.join(method.teachers)}); all of them are shown the same frames"
+            )
+
+    def _check_parts(self, name: str, method: Method) -> None:
+        """Teachers that leave out parts of their clips must leave out all of them between them."""
+        left = [self.methods[teacher].leave_out for teacher in method.teachers]
+        parts = next((one[1] for one in left if one), None)
+        if parts is None:
+            return
+        if sorted(one or (0, 0) for one in left) != [(part, parts) for part in range(parts)]:
+            raise ValueError(
+                f"methods.{name}.teacher names methods that leave out {left}; {parts} teachers "
+                f"with leave_out [0, {parts}] to [{parts - 1}, {parts}] answer for every clip once"
+            )
+        if self.sampling_of(name).mixup:
+            raise ValueError(
+                f"methods.{name} mixes clips (sampling.mixup), so that no teacher has left both of "
+                "them out; set mixup to 0, or take another teacher"
             )
 
     def all_needs(self, method: str) -> list[str]:

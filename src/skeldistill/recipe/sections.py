@@ -7,6 +7,8 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeInt,
+    PositiveInt,
     ValidationError,
     model_serializer,
     model_validator,
@@ -274,6 +276,12 @@ class Method(Section):
         default="teacher",
         description="the method that teaches; of several, the mean of their probabilities does",
     )
+    leave_out: tuple[NonNegativeInt, PositiveInt] | None = Field(
+        default=None,
+        description="of a teacher: [k, n] trains without the k-th, from 0, of n parts of its clips "
+        "(whole recordings, see data.group); n such teachers together answer for every clip by "
+        "those that did not train on it (cross-fitting)",
+    )
     start_from: str | None = Field(
         default=None,
         description="a method of this recipe, or a checkpoint, whose weights it starts from",
@@ -293,6 +301,20 @@ class Method(Section):
     sampling: dict[str, Any] = Field(default_factory=dict, description="changes to `sampling`")
 
     @model_validator(mode="after")
+    def _part_of_some(self) -> "Method":
+        if self.leave_out is None:
+            return self
+        part, parts = self.leave_out
+        if part >= parts or parts < 2:
+            raise ValueError(
+                f"leave_out is [{part}, {parts}]; it is one part of several, counted from 0, such "
+                "as [0, 3]"
+            )
+        if self.view != "high" or self.losses:
+            raise ValueError("leave_out is for teachers: methods of view: high without losses")
+        return self
+
+    @model_validator(mode="after")
     def _head_of_something(self) -> "Method":
         if self.train_only_head and self.start_from is None:
             raise ValueError(
@@ -303,9 +325,10 @@ class Method(Section):
 
     @model_serializer(mode="wrap")
     def _without_unused(self, plain: Callable[[Any], Any]) -> dict[str, Any]:
-        # as before there was a seed, so that what was finished stays so
+        # as before they could be said, so that what was finished stays so
         said: dict[str, Any] = plain(self)
-        return said if self.seed else {k: v for k, v in said.items() if k != "seed"}
+        unused = [name for name in ("seed", "leave_out") if not getattr(self, name)]
+        return {name: value for name, value in said.items() if name not in unused}
 
     @property
     def teachers(self) -> tuple[str, ...]:

@@ -1,10 +1,20 @@
 """The clips of a task: what its network learns from, is taught on and is asked about."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool
 
 from skeldistill.clip import UNLABELLED
 from skeldistill.data.dataset import Examples, Side
-from skeldistill.data.pairing import Clips, evaluation_clips, teacher_clips, training_clips
+from skeldistill.data.pairing import (
+    Clips,
+    evaluation_clips,
+    parts_of,
+    teacher_clips,
+    training_clips,
+)
 from skeldistill.data.store import Store
 from skeldistill.data.views import derived
 from skeldistill.recipe import Data, Fold, Method, Part, Recipe
@@ -44,8 +54,37 @@ def examples_of(task: Task, method: Method, high: Store, low: Store) -> tuple[Ex
 def teacher_examples(task: Task, high: Store, low: Store) -> Examples:
     """The clips that a teacher's task was trained on, as it sees them."""
     recipe = task.recipe
-    clips = teacher_clips(high, low, recipe.data.folds[task.fold], recipe.data)
+    method, fold = recipe.methods[task.method], recipe.data.folds[task.fold]
+    clips = _without_part(method, high, teacher_clips(high, low, fold, recipe.data), recipe.data)
     return Examples(clips=clips, student=_teacher_side(task, high))
+
+
+def who_answers(
+    members: Sequence[Method], clips: Clips, high: Store, low: Store, fold: Fold, data: Data
+) -> Bool[np.ndarray, "n members"] | None:
+    """For every clip of a student, which of its teachers have not trained on its match.
+
+    None where no teacher leaves out clips: all answer for all. For matches that none of them was to
+    train on, such as unlabelled ones, all answer, too.
+    """
+    left = [member.leave_out for member in members]
+    if not (left and all(left)):
+        return None
+    learnt = teacher_clips(high, low, fold, data).rows
+    parts = dict(
+        zip(learnt.tolist(), parts_of(high, learnt, len(left), data).tolist(), strict=True)
+    )
+    mine = np.array([parts.get(row, -1) for row in clips.teacher_rows.tolist()])
+    answers = np.array([one[0] for one in left if one]) == mine[:, None]
+    return answers | (mine == -1)[:, None]
+
+
+def _without_part(method: Method, high: Store, clips: Clips, data: Data) -> Clips:
+    """A teacher's clips, less the part that it leaves out."""
+    if method.leave_out is None:
+        return clips
+    part, parts = method.leave_out
+    return clips.some(parts_of(high, clips.rows, parts, data) != part)
 
 
 def clips_to_learn(method: Method, high: Store, low: Store, fold: Fold, data: Data) -> Clips:
@@ -59,6 +98,7 @@ def clips_to_learn(method: Method, high: Store, low: Store, fold: Fold, data: Da
         if _from_high(method) or method.view == "high"
         else training_clips(low, high, fold, data)
     )
+    clips = _without_part(method, high, clips, data)
     if method.clips == "paired":
         clips = clips.only_paired()
     if method.clips == "labelled" or not method.losses:

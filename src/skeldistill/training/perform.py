@@ -24,7 +24,7 @@ from skeldistill.training import state
 from skeldistill.training.closed_form import fit_closed_form
 from skeldistill.training.comparable import require_comparable
 from skeldistill.training.evaluate import Said, evaluate
-from skeldistill.training.examples import examples_of, teacher_examples
+from skeldistill.training.examples import examples_of, teacher_examples, who_answers
 from skeldistill.training.settle import settle
 from skeldistill.training.task import MEASURED, NETWORK, SAID, Task, network_part
 from skeldistill.training.train import Progress, fit
@@ -96,7 +96,20 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
                 folder=taught_by.folder,
             )
     training = recipe.training_of(task.method)
-    distiller = Distiller(student, _task_loss(training, student), teacher, terms)
+    who = who_answers(
+        [recipe.methods[each.method] for each in teachers],
+        examples.clips,
+        *views,
+        recipe.data.folds[task.fold],
+        recipe.data,
+    )
+    distiller = Distiller(
+        student,
+        _task_loss(training, student),
+        teacher,
+        terms,
+        who_answers=None if who is None else torch.from_numpy(who),
+    )
     if student.closed_form_passes:
         history = fit_closed_form(distiller, examples, training, seed=task.chance, watch=watch)
     else:
