@@ -18,22 +18,22 @@ from skeldistill import layouts, losses, networks
 from skeldistill.losses import LossContext
 from skeldistill.networks import STGCN, ST2sGCN, STsGCN
 from skeldistill.report import reproduce as report
-from skeldistill.shelf import build
-from skeldistill.training import reproduce as running
-from skeldistill.training import reproduce_figures
-from skeldistill.training import reproduce_plan as planning
-from skeldistill.training.reproduce_book import books, known, select
-from skeldistill.training.reproduce_earlier import earlier, set_aside
-from skeldistill.training.reproduce_plan import plan, seconds, size
-from skeldistill.training.reproduce_rate import fastest
-from skeldistill.training.reproduce_recipes import (
+from skeldistill.reproduction import figures
+from skeldistill.reproduction import plan as planning
+from skeldistill.reproduction import reproduce as running
+from skeldistill.reproduction.book import books, known, select
+from skeldistill.reproduction.earlier import earlier, set_aside
+from skeldistill.reproduction.plan import plan, seconds, size
+from skeldistill.reproduction.rate import fastest
+from skeldistill.reproduction.recipes import (
     Setting,
     experiments,
     methods,
     views_needed,
 )
-from skeldistill.training.reproduce_share import Shared, key
-from skeldistill.training.reproduce_views import Given, GivenView, example, read
+from skeldistill.reproduction.share import Shared, key
+from skeldistill.reproduction.views import Given, GivenView, example, read
+from skeldistill.shelf import build
 
 PAPER = Setting(family="paper", seeds=(0,))
 NOTHING = Given(views={}, divisions={})
@@ -583,9 +583,9 @@ def test_losses_are_told_before_their_weight(tmp_path):
     task.folder.mkdir(parents=True)
     history = [{"terms": {"node": 9.0, "edge": 9.0}}, {"terms": {"node": 0.3, "edge": 0.02}}]
     (task.folder / "measured.json").write_text(json.dumps({"top1": 50, "history": history}))
-    assert reproduce_figures.value(task, "node") == pytest.approx(0.6)
-    assert reproduce_figures.value(task, "edge") == pytest.approx(0.04)
-    assert reproduce_figures.value(task, "top1") == 50
+    assert figures.value(task, "node") == pytest.approx(0.6)
+    assert figures.value(task, "edge") == pytest.approx(0.04)
+    assert figures.value(task, "top1") == 50
 
 
 def test_the_interval_of_an_accuracy_is_of_distinct_clips(tmp_path):
@@ -602,10 +602,10 @@ def test_the_interval_of_an_accuracy_is_of_distinct_clips(tmp_path):
         task.folder.mkdir(parents=True)
         np.savez(task.folder / "said.npz", logits=logits, labels=labels, ids=ids)
     half = 100 * stats.t.ppf(0.975, 9) * np.sqrt(0.7 * 0.3 / 9)
-    found = reproduce_figures.interval(tasks, "top1", [70.0] * 60)
+    found = figures.interval(tasks, "top1", [70.0] * 60)
     assert (found.mean, found.low) == (pytest.approx(70), pytest.approx(70 - half))
-    assert reproduce_figures.interval(tasks, "top5", [70.0] * 60).mean == pytest.approx(70)
-    assert reproduce_figures.interval(tasks, "node", [0.5, 0.5]).low == 0.5
+    assert figures.interval(tasks, "top5", [70.0] * 60).mean == pytest.approx(70)
+    assert figures.interval(tasks, "node", [0.5, 0.5]).low == 0.5
 
 
 def test_tables_made_before_stay(results, penn, tmp_path):

@@ -19,12 +19,12 @@ from skeldistill.data.views import derived
 from skeldistill.recipe import Part
 from skeldistill.report import robustness as report
 from skeldistill.report.page import fill
-from skeldistill.training import robustness
+from skeldistill.robustness import sweep as robustness
+from skeldistill.robustness.answers import CACHE, Kept, Swept
+from skeldistill.robustness.rows import Method, Reference, best_clean, comparisons, rows
+from skeldistill.robustness.sweep import finished, sweep
 from skeldistill.training.evaluate import evaluate
 from skeldistill.training.experiment import run
-from skeldistill.training.robustness import finished, sweep
-from skeldistill.training.robustness_answers import CACHE, Kept, Swept
-from skeldistill.training.robustness_rows import Method, Reference, best_clean, comparisons, rows
 from skeldistill.training.task import Task
 
 NAMES = ("JointOcclusion", "DroppedFrames")

@@ -12,7 +12,7 @@ from skeldistill.data.store import Store
 from skeldistill.data.views import open_views, origins
 from skeldistill.layouts import PENN13, to_yaml
 from skeldistill.recipe import Data, View
-from skeldistill.training.reproduce_views import GivenView, imported
+from skeldistill.reproduction.views import GivenView, imported
 
 
 @pytest.fixture

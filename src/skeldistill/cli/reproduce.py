@@ -14,9 +14,9 @@ from skeldistill.cli.options import whole_numbers
 from skeldistill.waiting import loading
 
 if TYPE_CHECKING:
-    from skeldistill.training.reproduce_book import Cell
-    from skeldistill.training.reproduce_recipes import Setting
-    from skeldistill.training.reproduce_views import Given
+    from skeldistill.reproduction.book import Cell
+    from skeldistill.reproduction.recipes import Setting
+    from skeldistill.reproduction.views import Given
 
 
 def reproduce(
@@ -61,18 +61,18 @@ def reproduce(
     Example: `skeldistill reproduce skd-I plkd-1 --views views.yaml --plan`
     """
     from skeldistill.recipe import FAMILIES
+    from skeldistill.reproduction import views as given_views
+    from skeldistill.reproduction.book import select
     from skeldistill.shelf import pick
-    from skeldistill.training import reproduce_views
-    from skeldistill.training.reproduce_book import select
 
     if example:
-        typer.echo(reproduce_views.example(), nl=False)
+        typer.echo(given_views.example(), nl=False)
         return
     pick("family of recipes", FAMILIES, family)
     chosen = whole_numbers(seeds, "--seeds")
-    cells, given = select(tables or ()), reproduce_views.read(views)
+    cells, given = select(tables or ()), given_views.read(views)
     with loading():
-        from skeldistill.training.reproduce_recipes import Setting
+        from skeldistill.reproduction.recipes import Setting
 
     setting = Setting(
         family=family,
@@ -89,7 +89,7 @@ def _plan(
     cells: "Sequence[Cell]", given: "Given", setting: "Setting", out: Path, *, by_row: bool
 ) -> None:
     from skeldistill.report.reproduce_plan import plan_as_text
-    from skeldistill.training.reproduce_plan import plan
+    from skeldistill.reproduction.plan import plan
 
     with terminal.console(stderr=True).status("measuring this machine and the networks"):
         made = plan(cells, given, setting, root=out)
@@ -98,7 +98,7 @@ def _plan(
 
 def _run(cells: "Sequence[Cell]", given: "Given", setting: "Setting", out: Path, jobs: int) -> None:
     from skeldistill.report import reproduce as report
-    from skeldistill.training.reproduce import reproduce
+    from skeldistill.reproduction.reproduce import reproduce
 
     command = shlex.join(["skeldistill", *sys.argv[1:]])
     console = terminal.console(stderr=True)

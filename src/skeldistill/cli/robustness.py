@@ -46,7 +46,7 @@ def robustness(
     known = {name for run in runs for name in recipe.load(run / "recipe.yaml").methods}
     with loading():
         from skeldistill.report import robustness as report
-        from skeldistill.training.robustness import USUAL, On, sweep
+        from skeldistill.robustness.sweep import USUAL, On, sweep
 
     if on not in get_args(On):
         raise ValueError(f"--on {on}: choose from {', '.join(get_args(On))}")

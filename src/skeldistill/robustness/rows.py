@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from skeldistill.robustness.answers import Swept, alike, together
 from skeldistill.training.answers import Answers
-from skeldistill.training.robustness_answers import Swept, alike, together
 from skeldistill.training.statistics import Interval, accuracy, compare
 
 

@@ -16,18 +16,18 @@ from skeldistill import cost, layouts, networks
 from skeldistill.data.shown import with_scores
 from skeldistill.networks.network import Network
 from skeldistill.recipe import Recipe
-from skeldistill.shelf import build
-from skeldistill.training.reproduce_book import Cell, known
-from skeldistill.training.reproduce_finished import finished
-from skeldistill.training.reproduce_rate import device, training_rate
-from skeldistill.training.reproduce_recipes import (
+from skeldistill.reproduction.book import Cell, known
+from skeldistill.reproduction.finished import finished
+from skeldistill.reproduction.rate import device, training_rate
+from skeldistill.reproduction.recipes import (
     Experiment,
     Setting,
     experiments,
     sides,
     views_needed,
 )
-from skeldistill.training.reproduce_views import Given
+from skeldistill.reproduction.views import Given
+from skeldistill.shelf import build
 from skeldistill.training.task import network_part
 
 FORWARD, BACKWARD = 1 / 3, 2 / 3
@@ -254,7 +254,7 @@ def _backwards(recipe: Recipe, method: str) -> int:
 
 
 def _mark(experiment: Experiment, method: str) -> str:
-    """Equal for trainings that are the same, as `reproduce_share` shares them."""
+    """Equal for trainings that are the same, as `share` shares them."""
     recipe, body = experiment.recipe, experiment.recipe.methods[method]
     seen = recipe.data.high if body.view == "high" else recipe.data.low
     alone = not (body.losses or body.mix or body.start_from) and recipe.data.paired == 1

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from skeldistill.data.planned import planned
-from skeldistill.training.reproduce_book import Cell
-from skeldistill.training.reproduce_recipes import Experiment, Setting, experiments, views_needed
-from skeldistill.training.reproduce_views import VIEWS, Given, if_made
+from skeldistill.reproduction.book import Cell
+from skeldistill.reproduction.recipes import Experiment, Setting, experiments, views_needed
+from skeldistill.reproduction.views import VIEWS, Given, if_made
 from skeldistill.training.task import MEASURED, Task, look_again
 
 Mark = Callable[[Experiment, str], str]

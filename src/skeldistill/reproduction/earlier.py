@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skeldistill.training.reproduce_book import Cell, select
-from skeldistill.training.reproduce_recipes import Setting, place
+from skeldistill.reproduction.book import Cell, select
+from skeldistill.reproduction.recipes import Setting, place
 
 RESULTS = "reproduce.json"
 FORMAT = 2

@@ -262,5 +262,5 @@ def select(names: Sequence[str] = ()) -> list[Cell]:
 
 
 def _read(name: str, kind: type[Read]) -> Read:
-    file = resources.files("skeldistill.training") / "papers" / f"{name}.yaml"
+    file = resources.files("skeldistill.reproduction") / "papers" / f"{name}.yaml"
     return kind.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))

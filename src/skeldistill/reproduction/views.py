@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError
 from skeldistill.data.store import Store
 from skeldistill.data.views import origins, place_of_origin
 from skeldistill.recipe import Data, View, expanded
+from skeldistill.reproduction.book import Division, known
 from skeldistill.shelf import nearest
-from skeldistill.training.reproduce_book import Division, known
 
 VIEWS = "views"
 """The folder of imported views, below that of the whole reproduction."""

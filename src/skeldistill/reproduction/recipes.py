@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from skeldistill.recipe import Part, Recipe, View, changed, parse
+from skeldistill.reproduction.book import Cell, NamedNetwork, known
+from skeldistill.reproduction.views import Given
 from skeldistill.shelf import pick
-from skeldistill.training.reproduce_book import Cell, NamedNetwork, known
-from skeldistill.training.reproduce_views import Given
 from skeldistill.training.task import NETWORK, Task
 
 TEACHER = "teacher"

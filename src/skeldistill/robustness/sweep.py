@@ -15,12 +15,12 @@ from skeldistill.data.pairing import evaluation_clips
 from skeldistill.data.views import derived, origins
 from skeldistill.networks.network import Network
 from skeldistill.recipe import Part
+from skeldistill.robustness.answers import Kept, Swept
+from skeldistill.robustness.rows import Method, Reference, best_clean, comparisons, rows
 from skeldistill.shelf import pick
 from skeldistill.training.answers import Answers, Asked
 from skeldistill.training.evaluate import evaluate
 from skeldistill.training.experiment import list_tasks
-from skeldistill.training.robustness_answers import Kept, Swept
-from skeldistill.training.robustness_rows import Method, Reference, best_clean, comparisons, rows
 from skeldistill.training.task import NETWORK, Task
 
 USUAL = (

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from skeldistill.reproduction.book import Cell
+from skeldistill.reproduction.recipes import Experiment, place
 from skeldistill.training.answers import Answers
-from skeldistill.training.reproduce_book import Cell
-from skeldistill.training.reproduce_recipes import Experiment, place
 from skeldistill.training.statistics import Interval, accuracy, over_runs
 from skeldistill.training.task import Task
 

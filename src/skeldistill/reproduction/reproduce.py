@@ -13,19 +13,17 @@ from rich.text import Text
 
 from skeldistill import __version__
 from skeldistill.files import write_text
-from skeldistill.training.experiment import list_tasks, run
-from skeldistill.training.machine import machine
-from skeldistill.training.reproduce_book import Cell
-from skeldistill.training.reproduce_earlier import (
+from skeldistill.reproduction.book import Cell
+from skeldistill.reproduction.earlier import (
     RESULTS,
     Earlier,
     earlier,
     set_aside,
     settings,
 )
-from skeldistill.training.reproduce_figures import figure
-from skeldistill.training.reproduce_plan import costs, laid_out
-from skeldistill.training.reproduce_recipes import (
+from skeldistill.reproduction.figures import figure
+from skeldistill.reproduction.plan import costs, laid_out
+from skeldistill.reproduction.recipes import (
     Experiment,
     Setting,
     experiments,
@@ -33,8 +31,10 @@ from skeldistill.training.reproduce_recipes import (
     sides,
     views_needed,
 )
-from skeldistill.training.reproduce_share import Shared
-from skeldistill.training.reproduce_views import VIEWS, Given, imported
+from skeldistill.reproduction.share import Shared
+from skeldistill.reproduction.views import VIEWS, Given, imported
+from skeldistill.training.experiment import list_tasks, run
+from skeldistill.training.machine import machine
 
 INTERVALS = (
     "Ours: mean and 95 % interval over seeds and clips, by Student's t; a clip that several folds "

@@ -1,0 +1,1 @@
+"""Robustness: how finished models do as skeletons get worse."""
