@@ -36,7 +36,7 @@ def run_curve(terms: tuple[str, ...], rng: np.random.Generator) -> dict:
                 "top1": 95 * (1 - fall) + 2,
                 "terms": named,
                 "conflicts": {name: 0.3 + 0.2 * rng.random() for name in terms},
-                "strengths": {name: 0.02 * rng.random() for name in terms},
+                "strengths": dict.fromkeys(terms, 0.02),
             }
         )
     return {"fold": 0, "seed": 0, "epochs": epochs}
