@@ -12,9 +12,11 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
-from videos import Squares, four_videos, here, made, painted, refuse, write_video
+from videos import Squares, cut_off, four_videos, here, made, painted, refuse, write_video
 
+from skeldistill.data.checking import check
 from skeldistill.deploy import extract_parts
 from skeldistill.deploy.extract import View, extract
 from skeldistill.deploy.extract_journal import Journal, alone
@@ -42,6 +44,34 @@ def test_what_is_done_is_not_done_again(folder, tmp_path):
     assert again.fingerprint != first.fingerprint
     assert len(log.read_text().split()) == 4 + 3
     assert len(again) == 5
+
+
+def test_a_video_that_was_cut_off_stays_and_is_listed(folder, tmp_path):
+    whole = write_video(folder / "run" / "e.mkv", painted(20))
+    cut_off(whole, "f.mkv", 8)
+    for engine in (here, refuse):  # also where nothing is left to do
+        found = made(folder, tmp_path, engine=engine)
+        assert (found.failed, found.failures, found.warned) == (0, None, 1)
+        with found.warnings.open(encoding="utf-8", newline="") as file:
+            ((video, path, warning),) = list(csv.reader(file))[1:]
+        assert (video, Path(path).name) == ("run/f", "f.mkv")
+        assert warning.startswith("only 8 frames could be decoded, 0.8 of the 2.0 seconds")
+    store = found.stores["low"]
+    assert store.num_frames[store.ids.tolist().index("run/f")] == 8
+    lines = [finding.line for finding in check(store)]
+    assert "1 clip ('run/f') of videos that may be cut off" in lines
+    (folder / "run" / "f.mkv").unlink()
+    assert made(folder, tmp_path).warnings is None
+    assert not (tmp_path / "work" / "warnings.csv").exists()
+
+
+def test_parts_of_before_say_nothing_of_an_end(folder, tmp_path):
+    made(folder, tmp_path)
+    for part in (tmp_path / "work").glob("*/*.npz"):
+        arrays = dict(np.load(part))
+        del arrays["cut"]
+        np.savez(part, **arrays)
+    assert made(folder, tmp_path, engine=refuse).warned == 0
 
 
 def test_another_estimator_or_a_changed_video_is_done_again(folder, tmp_path):

@@ -20,6 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from predicting import acting, sides, small_checkpoint, write_video
+from videos import cut_off
 
 from skeldistill.cli.serve import name_of
 from skeldistill.deploy import serve, serve_live, serve_page, serve_skeletons
@@ -197,6 +198,16 @@ def test_a_video_is_watched_and_nothing_of_it_kept(ask, tmp_path):
     assert ask.get("/api/progress/12345678").status_code == 404
     ask.app.state.shares["12345678"] = 0.5
     assert ask.get("/api/progress/12345678").json() == {"share": 0.5}
+
+
+def test_a_video_that_was_cut_off_is_told_of(ask, tmp_path):
+    pytest.importorskip("av")
+    film = write_video(tmp_path / "film.mkv")
+    assert ask.post("/api/video", content=film.read_bytes()).json()["warnings"] == []
+    told = ask.post("/api/video?name=b.mkv", content=cut_off(film, "b.mkv", 8).read_bytes()).json()
+    (line,) = told["warnings"]
+    assert line.startswith("b: only 8 frames could be decoded, 0.8 of the 2.0 seconds")
+    assert len(told["frames"]) == 8
 
 
 def test_progress_is_told(tmp_path):

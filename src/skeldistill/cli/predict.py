@@ -210,8 +210,13 @@ def _told(total: int | None) -> Iterator["Telling"]:
     def failed(line: str) -> None:
         typer.echo(f"skeldistill: left out: {line}", err=True)
 
+    def warn(line: str) -> None:
+        typer.echo(f"skeldistill: warning: {line}", err=True)
+
     try:
-        yield Telling(say=lambda text: typer.echo(text, nl=False), failed=failed, watch=watch)
+        yield Telling(
+            say=lambda text: typer.echo(text, nl=False), failed=failed, warn=warn, watch=watch
+        )
     finally:
         if bar.live.is_started:
             bar.stop()
