@@ -33,7 +33,7 @@ from skeldistill.deploy.serve_watching import Serving
 from skeldistill.deploy.streaming import Stream
 from skeldistill.deploy.windows import Span
 from skeldistill.layouts import COCO17, PENN13, Layout
-from skeldistill.networks import LiveGCN
+from skeldistill.networks import DeepLSTM, LiveGCN, ResTCN
 from skeldistill.readers import tracking
 from skeldistill.readers.tracking import People
 
@@ -688,9 +688,13 @@ def test_a_network_that_can_runs_frame_by_frame(every, rng):
     assert asked.push(again, PENN13, None) == {}  # it begins anew
 
 
-def test_windows_are_shown_where_a_stream_would_come_too_late():
+def test_windows_are_shown_where_a_stream_would_come_too_late_or_never_forget():
     assert isinstance(engine(live_recogniser(frames=16), 1.0, converting=False), Windowed)
     assert isinstance(engine(sides(), 1.0, converting=False), Windowed)
+    forgetting = live_recogniser(frames=80, network=ResTCN)
+    assert isinstance(engine(forgetting, 1.0, converting=False), Streamed)
+    remembering = live_recogniser(frames=60, network=DeepLSTM)
+    assert isinstance(engine(remembering, 1.0, converting=False), Windowed)
     moving = live_recogniser(frames=60)
     velocities = replace(moving, sampling=moving.sampling.model_copy(update={"stream": "velocity"}))
     assert isinstance(engine(velocities, 1.0, converting=False), Windowed)
