@@ -23,6 +23,7 @@ from skeldistill.data.store_writer import StoreWriter
 from skeldistill.deploy import outputs, overlay, running, sources
 from skeldistill.deploy.following import Following, Moment, Pose
 from skeldistill.deploy.predict import Action, Rules, Seen, actions, gathered, trimmed
+from skeldistill.deploy.saved import network_file
 from skeldistill.deploy.segments import Hysteresis
 from skeldistill.deploy.wanted import Wanted
 from skeldistill.deploy.windows import Sliding, Span, Windows, moments_of
@@ -522,6 +523,21 @@ def test_a_damaged_video_does_not_stop_the_others(skeldistill, model, films, tmp
     assert len([line for line in err.splitlines() if "left out" in line]) == 2
     lines = (tmp_path / "s.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["source"] for line in lines} == {"a", "b"}
+
+
+@pytest.mark.parametrize("kind", ["model.onnx", "model.pt2", "step.onnx"])
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_an_export_for_other_programs_is_told_from_a_network(skeldistill, tmp_path, kind, what):
+    file = tmp_path / "exported" / kind
+    file.parent.mkdir()
+    file.write_bytes(b"a graph")
+    path = file.relative_to(tmp_path) if what == "file" else "exported"
+    code, _, err = skeldistill("predict", path, "people.arrow")
+    assert code == 1
+    assert f"exported/{kind} is an export for other programs, which the example.py beside" in err
+    assert "export that with --format hub" in err
+    small_checkpoint(file.with_name("network.safetensors"))
+    assert network_file(tmp_path / "exported").name == "network.safetensors"
 
 
 @pytest.mark.parametrize("how", [("--whole",), ALWAYS], ids=["whole", "windows"])

@@ -20,7 +20,10 @@ PATIENCE = 1.0
 
 Model = Annotated[
     Path,
-    typer.Argument(help="A network.safetensors, a run's or an exported folder.", metavar="MODEL"),
+    typer.Argument(
+        help="A network.safetensors, a run's folder, or one of `export --format hub`.",
+        metavar="MODEL",
+    ),
 ]
 Named = Annotated[
     str,
