@@ -3,7 +3,8 @@
 python benchmarks/run.py [--out figures.json] [--only loader,step] [--full]
 
 Those of `make bench` take about five minutes; with ``--full`` the released algorithm at its full
-size runs beside ours as well, and the store is as large as Kinetics, which takes as long again.
+size runs beside ours as well, the store is as large as Kinetics, and inference is compiled, too,
+which takes as long again.
 """
 
 import argparse
@@ -38,6 +39,9 @@ BENCHMARKS = {
     "scaling": scaling.measure,
 }
 
+FULL = {"store": {"full": True}, "inference": {"compiled": True}}
+"""What ``--full`` adds to some of them."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -54,8 +58,7 @@ def main() -> None:
     figures = {"machine": machine()}
     for name in names:
         began = time.perf_counter()
-        full = {"full": True} if chosen.full and name == "store" else {}
-        figures[name] = BENCHMARKS[name](**full)
+        figures[name] = BENCHMARKS[name](**(FULL.get(name, {}) if chosen.full else {}))
         print(f"\n{name} ({time.perf_counter() - began:.0f} s)")
         for what, value in figures[name].items():
             print(f"  {what:<68} {value:>12,.2f}")

@@ -191,6 +191,9 @@ def test_a_program_that_is_not_there_or_a_camera(tmp_path):
 
 
 def test_no_shell_reads_the_name_of_a_video():
+    pifpaf = Command(template="openpifpaf", arguments="--scale 0.5").words(Path("a"), Path("out"))
+    assert pifpaf[pifpaf.index("--scale") + 1] == "1"  # not what each version takes
+    assert pifpaf[-2:] == ["--scale", "0.5"]  # who wants another says so after it
     words = Command(template="openpose").words(Path("a; rm -rf *.mp4"), Path("out"))
     assert words[:3] == ["openpose.bin", "--video", "a; rm -rf *.mp4"]
 

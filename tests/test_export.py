@@ -505,6 +505,21 @@ def test_the_step_ends_with_the_scores_of_the_whole_clip(stepping):
         np.testing.assert_allclose(ours, torch_scores(network)(clips), atol=1e-5)
 
 
+def test_the_step_of_a_recurrent_network_remembers_everything(tmp_path):
+    needs_onnx()
+    from skeldistill.deploy.export_step import export_step, run_clip
+    from skeldistill.deploy.folding import folded
+    from skeldistill.deploy.streaming_step import StreamingStep
+
+    network = seasoned(networks.DeepLSTM)
+    folder = tmp_path / "step"
+    export_step(Recogniser.of(network, about()), folder)
+    assert json.loads((folder / "step.json").read_text())["receptive_field"] is None
+    clips = np.random.default_rng(0).normal(size=(2, 2, 9, 13, 3)).astype(np.float32)
+    ours = run_clip(folder / "step.onnx", StreamingStep(folded(network)), clips)
+    np.testing.assert_allclose(ours, torch_scores(network)(clips), atol=1e-5)
+
+
 @pytest.mark.parametrize("persons", [1, 3])
 def test_the_steps_example_runs_alone(stepping, persons, tmp_path, rng):
     folder, network = stepping

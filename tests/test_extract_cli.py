@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from videos import four_videos, made
+from videos import cut_off, four_videos, made, painted, write_video
 
 from skeldistill.data.store import Store
 
@@ -19,6 +19,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_from_videos_to_a_pair_of_stores(skeldistill, folder, tmp_path):
     first = made(folder, tmp_path).stores["low"]
+    cut_off(write_video(folder / "run" / "long.mkv", painted(20)), "d.mkv", 8)
+    for name in ("long.mkv", "d.mp4"):
+        (folder / "run" / name).unlink()
     (folder / "run" / "text.mp4").write_text("no video", encoding="utf-8")
     views = [f"--estimator={name}=replay:store={first.path}" for name in ("high", "low")]
     code, out, err = skeldistill(
@@ -27,6 +30,7 @@ def test_from_videos_to_a_pair_of_stores(skeldistill, folder, tmp_path):
     assert code == 1
     assert "high.arrow: 4 clips, layout coco17" in out
     assert "1 of 5 videos failed: pair/extract/failures.csv" in err
+    assert "1 of 5 videos may have been cut off: pair/extract/warnings.csv" in err
     high, low = (Store.open(tmp_path / "pair" / f"{name}.arrow") for name in ("high", "low"))
     assert high.fingerprint == low.fingerprint
     assert high.labels.tolist() == [0, 0, 1, 1]

@@ -12,14 +12,17 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
-from videos import Squares, four_videos, here, made, painted, refuse, write_video
+from videos import Squares, cut_off, four_videos, here, made, painted, refuse, write_video
 
+from skeldistill.data.checking import check
 from skeldistill.deploy import extract_parts
 from skeldistill.deploy.extract import View, extract
 from skeldistill.deploy.extract_journal import Journal, alone
+from skeldistill.deploy.extract_parts import Task
 from skeldistill.deploy.extract_sources import find
-from skeldistill.deploy.extract_workers import Processes
+from skeldistill.deploy.extract_workers import Crashed, Processes
 
 pytest.importorskip("av")
 
@@ -42,6 +45,73 @@ def test_what_is_done_is_not_done_again(folder, tmp_path):
     assert again.fingerprint != first.fingerprint
     assert len(log.read_text().split()) == 4 + 3
     assert len(again) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own, about itself
+def test_ray_finds_the_same(folder, tmp_path, monkeypatch):
+    ray = pytest.importorskip("ray")
+    from skeldistill.deploy.extract_ray import Ray
+
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    (folder / "run" / "text.mp4").write_text("no video", encoding="utf-8")
+    try:
+        found = made(folder, tmp_path, engine=Ray(workers=2))
+    finally:
+        ray.shutdown()
+    assert found.failed == 1
+    assert found.failures is not None
+    assert "cannot be decoded" in found.failures.read_text(encoding="utf-8")
+    ours = made(folder, tmp_path / "here").stores["low"]
+    assert found.stores["low"].fingerprint == ours.fingerprint
+    assert not list((tmp_path / "work").glob("*/*.tries"))
+
+
+def test_a_worker_of_ray_gives_up_what_killed_two_before(folder, tmp_path):
+    from skeldistill.deploy.extract_ray import RayWorker, _told
+
+    tasks = [
+        Task(id=video.id, path=video.path, part=tmp_path / f"{place}.npz")
+        for place, video in enumerate(find(folder)[:2])
+    ]
+    worker = RayWorker(tasks, {"low": Squares()})
+    tasks[0].part.with_suffix(".tries").write_text("1", encoding="utf-8")  # one died of it
+    tasks[1].part.with_suffix(".tries").write_text("2", encoding="utf-8")
+    first, second = (worker({"place": [place]}) for place in range(2))
+    assert (first["crashes"], first["failed"], first["frames"]) == ([1], [False], [5])
+    assert (second["crashes"], second["reason"]) == ([2], ["the worker died"])
+    assert [part.part.exists() for part in tasks] == [True, False]
+    row = {name: column[0] for name, column in second.items()}
+    told = [event for event in _told(tasks[1], row) if isinstance(event, Crashed)]
+    assert [event.task.crashes for event in told] == [1, 2]
+
+
+def test_a_video_that_was_cut_off_stays_and_is_listed(folder, tmp_path):
+    whole = write_video(folder / "run" / "e.mkv", painted(20))
+    cut_off(whole, "f.mkv", 8)
+    for engine in (here, refuse):  # also where nothing is left to do
+        found = made(folder, tmp_path, engine=engine)
+        assert (found.failed, found.failures, found.warned) == (0, None, 1)
+        with found.warnings.open(encoding="utf-8", newline="") as file:
+            ((video, path, warning),) = list(csv.reader(file))[1:]
+        assert (video, Path(path).name) == ("run/f", "f.mkv")
+        assert warning.startswith("only 8 frames could be decoded, 0.8 of the 2.0 seconds")
+    store = found.stores["low"]
+    assert store.num_frames[store.ids.tolist().index("run/f")] == 8
+    lines = [finding.line for finding in check(store)]
+    assert "1 clip ('run/f') of videos that may be cut off" in lines
+    (folder / "run" / "f.mkv").unlink()
+    assert made(folder, tmp_path).warnings is None
+    assert not (tmp_path / "work" / "warnings.csv").exists()
+
+
+def test_parts_of_before_say_nothing_of_an_end(folder, tmp_path):
+    made(folder, tmp_path)
+    for part in (tmp_path / "work").glob("*/*.npz"):
+        arrays = dict(np.load(part))
+        del arrays["cut"]
+        np.savez(part, **arrays)
+    assert made(folder, tmp_path, engine=refuse).warned == 0
 
 
 def test_another_estimator_or_a_changed_video_is_done_again(folder, tmp_path):
@@ -73,7 +143,8 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from skeldistill.deploy.extract import View, extract
 from skeldistill.deploy.extract_sources import find
-from skeldistill.deploy.extract_workers import Processes
+from skeldistill.deploy.extract_parts import Task
+from skeldistill.deploy.extract_workers import Crashed, Processes
 from videos import Squares
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from predicting import acting, sides, small_checkpoint, write_video
 from stores import named, small_store
+from videos import cut_off, painted
+from videos import write_video as write_painted
 
 from skeldistill import checkpoint, deploy
 from skeldistill.clip import Clip
@@ -21,6 +23,7 @@ from skeldistill.data.store_writer import StoreWriter
 from skeldistill.deploy import outputs, overlay, running, sources
 from skeldistill.deploy.following import Following, Moment, Pose
 from skeldistill.deploy.predict import Action, Rules, Seen, actions, gathered, trimmed
+from skeldistill.deploy.saved import network_file
 from skeldistill.deploy.segments import Hysteresis
 from skeldistill.deploy.wanted import Wanted
 from skeldistill.deploy.windows import Sliding, Span, Windows, moments_of
@@ -522,6 +525,37 @@ def test_a_damaged_video_does_not_stop_the_others(skeldistill, model, films, tmp
     assert {json.loads(line)["source"] for line in lines} == {"a", "b"}
 
 
+@pytest.mark.parametrize("kind", ["model.onnx", "model.pt2", "step.onnx"])
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_an_export_for_other_programs_is_told_from_a_network(skeldistill, tmp_path, kind, what):
+    file = tmp_path / "exported" / kind
+    file.parent.mkdir()
+    file.write_bytes(b"a graph")
+    path = file.relative_to(tmp_path) if what == "file" else "exported"
+    code, _, err = skeldistill("predict", path, "people.arrow")
+    assert code == 1
+    assert f"exported/{kind} is an export for other programs, which the example.py beside" in err
+    assert "export that with --format hub" in err
+    small_checkpoint(file.with_name("network.safetensors"))
+    assert network_file(tmp_path / "exported").name == "network.safetensors"
+
+
+@pytest.mark.parametrize("how", [("--whole",), ALWAYS], ids=["whole", "windows"])
+def test_a_video_that_was_cut_off_is_told_of(skeldistill, model, films, how):
+    whole = write_painted(films / "b.mkv", painted(20))
+    cut_off(whole, "a.mkv", 8)
+    (films / "a.mp4").unlink()
+    (films / "b.mp4").unlink()
+    code, out, err = skeldistill("predict", model, "films", *REPLAY, *how)
+    assert code == 0
+    assert {json.loads(line)["source"] for line in out.splitlines()} == {"a", "b"}
+    (line,) = [line for line in err.splitlines() if "warning" in line]
+    assert line == (
+        "skeldistill: warning: a: only 8 frames could be decoded, 0.8 of the 2.0 seconds that the "
+        "file claims; it may have been cut off"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -659,7 +693,7 @@ def test_a_model_that_is_none_is_refused(skeldistill, tmp_path, content):
 class Camera(deploy.video.Video):
     """Frames without end, until the user has seen enough."""
 
-    size, rate, duration, live = (48, 64), 10.0, None, True
+    size, rate, duration, live, cut = (48, 64), 10.0, None, True, ""
 
     def __init__(self, frames=None):
         self._stop = frames
@@ -703,7 +737,9 @@ def test_a_camera_tells_at_once_and_stops_when_told(monkeypatch, stopped):
     about = Source(layout=PENN13, channels=2, units="pixels", num_clips=1)
     each = sources.Sources(path=None, about=about, several=False, each=iter([origin]))
     told = []
-    telling = running.Telling(say=told.append, failed=told.append, watch=lambda name, share: None)
+    telling = running.Telling(
+        say=told.append, failed=told.append, warn=told.append, watch=lambda name, share: None
+    )
     wanted = Wanted(rules=RULES, seconds=4.0 if clock else None)
     assert running.run(sides(), each, wanted, telling).failures == 0
     first, second = map(json.loads, told)

@@ -93,7 +93,9 @@ def camera(tmp_path, monkeypatch):
         about = Source(layout=PENN13, channels=2, units="pixels", num_clips=1)
         each = sources.Sources(path=None, about=about, several=False, each=iter([origin]))
         told: list[str] = []
-        telling = running.Telling(say=told.append, failed=told.append, watch=lambda *_: None)
+        telling = running.Telling(
+            say=told.append, failed=told.append, warn=told.append, watch=lambda *_: None
+        )
         asked = Wanted(rules=rules, **wanted)
         assert running.run(recogniser, each, asked, telling).failures == 0
         return [json.loads(line) for line in told], path

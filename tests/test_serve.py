@@ -20,6 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from predicting import acting, sides, small_checkpoint, write_video
+from videos import cut_off
 
 from skeldistill.cli.serve import name_of
 from skeldistill.deploy import serve, serve_live, serve_page, serve_skeletons
@@ -32,7 +33,7 @@ from skeldistill.deploy.serve_watching import Serving
 from skeldistill.deploy.streaming import Stream
 from skeldistill.deploy.windows import Span
 from skeldistill.layouts import COCO17, PENN13, Layout
-from skeldistill.networks import LiveGCN
+from skeldistill.networks import DeepLSTM, LiveGCN, ResTCN
 from skeldistill.readers import tracking
 from skeldistill.readers.tracking import People
 
@@ -197,6 +198,16 @@ def test_a_video_is_watched_and_nothing_of_it_kept(ask, tmp_path):
     assert ask.get("/api/progress/12345678").status_code == 404
     ask.app.state.shares["12345678"] = 0.5
     assert ask.get("/api/progress/12345678").json() == {"share": 0.5}
+
+
+def test_a_video_that_was_cut_off_is_told_of(ask, tmp_path):
+    pytest.importorskip("av")
+    film = write_video(tmp_path / "film.mkv")
+    assert ask.post("/api/video", content=film.read_bytes()).json()["warnings"] == []
+    told = ask.post("/api/video?name=b.mkv", content=cut_off(film, "b.mkv", 8).read_bytes()).json()
+    (line,) = told["warnings"]
+    assert line.startswith("b: only 8 frames could be decoded, 0.8 of the 2.0 seconds")
+    assert len(told["frames"]) == 8
 
 
 def test_progress_is_told(tmp_path):
@@ -677,9 +688,13 @@ def test_a_network_that_can_runs_frame_by_frame(every, rng):
     assert asked.push(again, PENN13, None) == {}  # it begins anew
 
 
-def test_windows_are_shown_where_a_stream_would_come_too_late():
+def test_windows_are_shown_where_a_stream_would_come_too_late_or_never_forget():
     assert isinstance(engine(live_recogniser(frames=16), 1.0, converting=False), Windowed)
     assert isinstance(engine(sides(), 1.0, converting=False), Windowed)
+    forgetting = live_recogniser(frames=80, network=ResTCN)
+    assert isinstance(engine(forgetting, 1.0, converting=False), Streamed)
+    remembering = live_recogniser(frames=60, network=DeepLSTM)
+    assert isinstance(engine(remembering, 1.0, converting=False), Windowed)
     moving = live_recogniser(frames=60)
     velocities = replace(moving, sampling=moving.sampling.model_copy(update={"stream": "velocity"}))
     assert isinstance(engine(velocities, 1.0, converting=False), Windowed)

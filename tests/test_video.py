@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from videos import HEIGHT, WIDTH, painted, write_video
+from videos import HEIGHT, WIDTH, cut_off, painted, write_video
 
 from skeldistill.deploy import video
 from skeldistill.deploy.video import frames, open_video
@@ -152,6 +152,68 @@ def test_a_number_is_a_camera_unless_a_file_is_called_so(tmp_path, monkeypatch):
     assert len(list(frames("7"))) == 2
 
 
+@pytest.mark.parametrize("kind", ["avi", "mkv", "mp4"])
+def test_a_file_that_was_cut_off_says_so_at_its_end(tmp_path, kind):
+    whole = write_video(tmp_path / f"a.{kind}", painted(30))
+    with open_video(cut_off(whole, f"b.{kind}", 12)) as opened:
+        assert opened.cut == ""
+        assert 10 <= len(list(opened.frames())) <= 12
+        assert "of the 3.0 seconds that the file claims" in opened.cut
+
+
+def remuxed(path, name, shift):
+    """The same packets, so many seconds later, in another file."""
+    import av
+
+    options = {"avoid_negative_ts": "disabled"}
+    target = path.with_name(name)
+    with av.open(str(path)) as old, av.open(str(target), "w", options=options) as new:
+        stream = old.streams.video[0]
+        copy = new.add_stream_from_template(stream)
+        for packet in old.demux(stream):
+            if packet.dts is not None:
+                packet.pts += round(shift / stream.time_base)
+                packet.dts += round(shift / stream.time_base)
+                packet.stream = copy
+                new.mux(packet)
+    return target
+
+
+@pytest.mark.parametrize("kind", ["avi", "mkv", "mp4", "ts", "mpg"])
+@pytest.mark.parametrize(
+    "times",
+    [None, [0, 50, 100], [0, 1, 2, 40], [0, 1, 2, 3, 44, 45], [30, 31, 32, 34]],
+    ids=["even", "slow", "late", "paused", "shifted"],
+)
+def test_whole_files_are_not_taken_for_cut_ones(tmp_path, kind, times):
+    if kind == "mpg" and times:
+        pytest.skip("there it is decoded by the clock")
+    count = len(times or range(30))
+    with open_video(write_video(tmp_path / f"a.{kind}", painted(count), times=times)) as opened:
+        assert list(opened.frames())
+        assert opened.cut == ""
+
+
+@pytest.mark.parametrize("shift", [-2, 2])
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+def test_an_edit_list_cuts_nothing_off(tmp_path, kind, shift):
+    path = remuxed(write_video(tmp_path / "a.mp4", painted(40)), f"b.{kind}", shift)
+    with open_video(path) as opened:
+        count = len(list(opened.frames()))
+        assert opened.cut == ""
+    assert count == (20 if kind == "mp4" and shift < 0 else 40)  # it leaves out the first two
+
+
+def test_turned_and_joined_files_are_whole_and_what_claims_nothing_never_cut(tmp_path):
+    part = write_video(tmp_path / "a.ts", painted(20))
+    (tmp_path / "joined.ts").write_bytes(part.read_bytes() * 3)
+    turned = write_video(tmp_path / "a.mp4", painted(20), rotation=90)
+    for path in (tmp_path / "joined.ts", cut_off(part, "b.ts", 8), turned):
+        with open_video(path) as opened:
+            assert list(opened.frames())
+            assert opened.cut == ""
+
+
 def hostile(tmp_path: Path, kind: str) -> Path:
     good = write_video(tmp_path / "good.mp4", painted(5))
     path = tmp_path / f"{kind}.mp4"
@@ -248,3 +310,15 @@ def test_real_videos_are_counted_by_decoding(real_data):
     assert len(found) == 40  # the file claims 48
     assert opened.size == (240, 320)
     assert found[-1].time == pytest.approx(47 / 30)
+
+
+def test_real_videos_are_whole_until_they_are_cut(real_data, tmp_path):
+    for path in sorted(real_data("videos").iterdir()):
+        with open_video(path) as opened:
+            count = len(list(opened.frames()))
+            assert opened.cut == ""
+    path = next(real_data("videos").glob("walk__*"))
+    (tmp_path / "t.avi").write_bytes(path.read_bytes()[:50_000])
+    with open_video(tmp_path / "t.avi") as opened:
+        assert len(list(opened.frames())) == 3 < count
+        assert opened.cut.startswith("only 3 frames could be decoded, 0.1 of the 1.6 seconds")

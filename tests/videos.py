@@ -46,7 +46,9 @@ def write_video(
     """A video of 10 frames a second; `times` are in tenths of a second."""
     av = pytest.importorskip("av")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
+    # its index first, so that what is left of a file that was cut can be read
+    options = {"movflags": "faststart"} if path.suffix == ".mp4" else {}
+    with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream("mpeg4", rate=10)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuv420p"
@@ -63,6 +65,18 @@ def write_video(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def cut_off(path: Path, name: str, frames: int) -> Path:
+    """A video of `write_video` whose file ends after so many frames, as when a copy broke off."""
+    import av
+
+    with av.open(str(path)) as container:
+        packets = [one for one in container.demux(video=0) if one.size]
+    end = packets[frames].pos
+    cut = path.with_name(name)
+    cut.write_bytes(path.read_bytes()[:end])
+    return cut
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,8 @@ def extract(
 
     Everybody found is kept beside the store, so the same command goes on after a kill, and
     another choice of people decodes nothing again. Videos that cannot be read are listed in
-    `failures.csv` there, and the exit status is 1.
+    `failures.csv` there, and the exit status is 1; those that seem to be cut off are kept, and
+    listed in `warnings.csv`.
 
     Example: `skeldistill extract videos/ pair/ --labels folders
     --estimator high=mediapipe:model=full.task,tiles=2
@@ -92,6 +93,9 @@ def extract(
         typer.echo(f"{one.path}: {terminal.counted(len(one), 'clip')}, layout {one.layout.name}")
         if more := left_out(one, "--persons"):
             typer.echo(more)
+    if made.warnings:
+        of_all = f"{made.warned} of {terminal.counted(len(videos), 'video')}"
+        typer.echo(f"{of_all} may have been cut off: {made.warnings}", err=True)
     if made.failures:
         of_all = f"{made.failed} of {terminal.counted(len(videos), 'video')}"
         typer.echo(f"{of_all} failed: {made.failures}", err=True)

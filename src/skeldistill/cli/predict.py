@@ -20,7 +20,10 @@ PATIENCE = 1.0
 
 Model = Annotated[
     Path,
-    typer.Argument(help="A network.safetensors, a run's or an exported folder.", metavar="MODEL"),
+    typer.Argument(
+        help="A network.safetensors, a run's folder, or one of `export --format hub`.",
+        metavar="MODEL",
+    ),
 ]
 Named = Annotated[
     str,
@@ -210,8 +213,13 @@ def _told(total: int | None) -> Iterator["Telling"]:
     def failed(line: str) -> None:
         typer.echo(f"skeldistill: left out: {line}", err=True)
 
+    def warn(line: str) -> None:
+        typer.echo(f"skeldistill: warning: {line}", err=True)
+
     try:
-        yield Telling(say=lambda text: typer.echo(text, nl=False), failed=failed, watch=watch)
+        yield Telling(
+            say=lambda text: typer.echo(text, nl=False), failed=failed, warn=warn, watch=watch
+        )
     finally:
         if bar.live.is_started:
             bar.stop()

@@ -19,8 +19,8 @@ def serve(
     models: Annotated[
         list[str],
         typer.Argument(
-            help="A network.safetensors, a run's or an exported folder; two are compared side by "
-            "side. NAME=MODEL calls it otherwise.",
+            help="A network.safetensors, a run's folder, or one of `export --format hub`; two are "
+            "compared side by side. NAME=MODEL calls it otherwise.",
             metavar="MODEL",
         ),
     ],

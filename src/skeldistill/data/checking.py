@@ -1,5 +1,6 @@
 """Checking: what is in a store, and what is wrong with it, before an hour is lost on it."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ __all__ = ["Finding", "check", "describe"]
 
 IMBALANCE = 10
 """A class with this many times the clips of another is told of."""
+CUT = "cut"
+"""Of a clip's `extra`: that its video ended before its file claimed."""
 MOSTLY = 0.9
 """A clip with this share of its joints lost is told of."""
 
@@ -68,6 +71,7 @@ def check(store: Store, pair: Store | None = None) -> list[Finding]:
         *_splits(store),
         *_published(store),
         *_clips(store),
+        *_cut(store),
         *bodies.look(store),
         *_copies(store),
     ]
@@ -156,6 +160,13 @@ def _clips(store: Store) -> Iterator[Finding]:
     for kind, level, _ in _CLIP_LAWS:
         if found[kind]:
             yield Finding(level, f"{findings.clips(store, found[kind])} {kind}")
+
+
+def _cut(store: Store) -> Iterator[Finding]:
+    told = [json.loads(extra or "{}") for extra in store.table["extra"].to_pylist()]
+    cut = [place for place, extra in enumerate(told) if CUT in extra]
+    if cut:
+        yield Finding("warning", f"{findings.clips(store, cut)} of videos that may be cut off")
 
 
 def _unseen(joints: np.ndarray, scores: np.ndarray) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from skeldistill import __version__, completions
 from skeldistill.deploy.export_onnx import INPUT, OUTPUT
 from skeldistill.deploy.recogniser import Recogniser
+from skeldistill.deploy.saved import ELSEWHERE
 from skeldistill.files import write_text
 from skeldistill.layouts.trunk import trunk
 from skeldistill.recipe import Part
@@ -16,9 +17,6 @@ from skeldistill.shelf import build
 
 FORMAT = 1
 """The version of preprocessing.json."""
-
-NETWORKS = ("model.onnx", "model.int8.onnx", "model.pt2", "step.onnx")
-"""What the other files of a folder are about."""
 
 DESCRIBING = [
     "preprocessing.json",
@@ -44,7 +42,7 @@ def refuse_others(folder: Path, *own: str) -> None:
         ValueError: it holds a network that is none of `own`, or no network but files of the names
             that an export writes.
     """
-    for name in NETWORKS:
+    for name in ELSEWHERE:
         if name not in own and (folder / name).exists():
             raise ValueError(
                 f"{folder} holds {name}, which its example.py and preprocessing.json are about; "
@@ -75,7 +73,7 @@ def refuse_to_write_over(folder: Path, names: Iterable[str]) -> None:
 
 def forget(folder: Path) -> None:
     """Remove the networks of the last export, which are not what is described from now on."""
-    for name in NETWORKS:
+    for name in ELSEWHERE:
         (folder / name).unlink(missing_ok=True)
 
 

@@ -30,6 +30,7 @@ from skeldistill.deploy.streaming_step import StreamingStep
 from skeldistill.extras import require
 from skeldistill.files import whole, write_text
 from skeldistill.networks.network import Network
+from skeldistill.networks.through_time import ENDLESS
 
 NEXT = "next_"
 """Before the name of a state that comes out."""
@@ -71,7 +72,7 @@ def export_step(
     """Write ``step.onnx``, the state that a clip begins with, how both are used, and an example.
 
     Raises:
-        ValueError: the network looks at whole clips, or says something else in ONNX Runtime; the
+        ValueError: the network cannot run so, or says something else in ONNX Runtime; the
             folder holds an export of another kind.
     """
     require_packages()
@@ -175,7 +176,7 @@ def _described(recogniser: Recogniser, step: StreamingStep) -> dict[str, Any]:
         "phase": step.phase,
         "lag": step.lag,
         "delay": step.delay,
-        "receptive_field": step.receptive_field,
+        "receptive_field": step.receptive_field if step.receptive_field < ENDLESS else None,
         "shape": ["n", network.persons, step.frames, layout.num_joints, network.channels],
         "state": step.state_names,
         "use": [

@@ -14,6 +14,7 @@ import numpy as np
 
 from skeldistill import __version__
 from skeldistill.clip import Clip
+from skeldistill.data.checking import CUT
 from skeldistill.data.store import Store
 from skeldistill.data.store_writer import StoreWriter
 from skeldistill.deploy import extract_parts
@@ -33,6 +34,7 @@ CHOICES: Mapping[str, Choice] = {"surest": tracking.surest, "largest": tracking.
 """Who is kept of the people of a clip: called with frames, tracks and how many."""
 
 FAILURES = "failures.csv"
+WARNINGS = "warnings.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +63,13 @@ class Selection:
 
 @dataclass(frozen=True, kw_only=True)
 class Extracted:
-    """What came of it: the stores by view, and where the failures are listed, if there are any."""
+    """What came of it: the stores by view, and where failures and warnings are listed, if any."""
 
     stores: Mapping[str, Store]
     failures: Path | None
     failed: int
+    warnings: Path | None
+    warned: int
 
 
 def extract(
@@ -83,7 +87,8 @@ def extract(
 
     All people found are kept below `work`, one file a video, written when the video is done: the
     same call after a kill, or with another selection, decodes nothing twice. A video that cannot
-    be decoded, or that kills its worker twice, is left out and listed in ``failures.csv`` there.
+    be decoded, or that kills its worker twice, is left out and listed in ``failures.csv`` there;
+    one that seems to have been cut off stays, and is listed in ``warnings.csv``.
 
     Args:
         videos: with ids, labels and splits.
@@ -131,11 +136,13 @@ def extract(
         "date": journal.begun,
         "skeldistill": __version__,
     }
-    _assemble(there, parts, views, classes, selection or Selection(), provenance)
+    cut = _assemble(there, parts, views, classes, selection or Selection(), provenance)
     return Extracted(
         stores={name: Store.open(view.store) for name, view in views.items()},
         failures=failures,
         failed=len(videos) - len(there),
+        warnings=_list(work / WARNINGS, ("video", "file", "warning"), cut),
+        warned=len(cut),
     )
 
 
@@ -188,18 +195,23 @@ def _look_at_all(
 def _list_failures(
     videos: Sequence[Footage], parts: Mapping[str, Path], journal: Journal, file: Path
 ) -> Path | None:
-    """A row for every video without a part; no file if there is none."""
+    """A row for every video without a part."""
     rows = []
     for video in videos:
         failure = journal.failure(parts[video.id].stem)
         if failure is not None and not extract_parts.is_whole(parts[video.id]):
             rows.append((video.id, str(video.path), failure.tries, failure.reason))
+    return _list(file, ("video", "file", "tries", "reason"), rows)
+
+
+def _list(file: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path | None:
+    """A table; no file if it has no rows."""
     if not rows:
         file.unlink(missing_ok=True)
         return None
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(("video", "file", "tries", "reason"))
+    table.writerow(columns)
     table.writerows(rows)
     write_text(file, text.getvalue())
     return file
@@ -212,8 +224,9 @@ def _assemble(
     classes: Sequence[str],
     selection: Selection,
     provenance: Mapping[str, Any],
-) -> None:
-    """All stores at once, from the parts, clip by clip."""
+) -> list[tuple[str, str, str]]:
+    """All stores at once, from the parts, clip by clip; rows for what seems to be cut off."""
+    cut = []
     with ExitStack() as stack:
         writers = {}
         for name, view in views.items():
@@ -228,8 +241,11 @@ def _assemble(
             writers[name] = stack.enter_context(StoreWriter(view.store, source, provenance=told))
         for video in videos:
             part = extract_parts.read(parts[video.id])
+            if part.cut:
+                cut.append((video.id, str(video.path), part.cut))
             for name, writer in writers.items():
                 writer.write(_clip(video, part, name, views[name].estimator, selection))
+    return cut
 
 
 def _clip(
@@ -240,6 +256,7 @@ def _clip(
     tracks = tracking.link(frames)
     joints, scores = selection.choice(frames, tracks, selection.persons)
     extra = rate | {"times": np.round(part.times, 4).tolist()}
+    extra |= {CUT: part.cut} if part.cut else {}
     return Clip(
         id=video.id,
         joints=joints,

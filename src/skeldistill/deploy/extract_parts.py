@@ -33,13 +33,15 @@ class Part:
     """All that was found in one video: what people are chosen from later, without decoding.
 
     size: (height, width) of the frames. rate: frames per second that the file claims. times:
-    seconds of every frame since the first. views: what each estimator found, frame by frame.
+    seconds of every frame since the first. views: what each estimator found, frame by frame. cut:
+    what there is to say of a file whose frames end before it claims, or "".
     """
 
     size: tuple[int, int]
     rate: float
     times: Float64[np.ndarray, " t"]
     views: Mapping[str, list[People]]
+    cut: str = ""
 
 
 def look(task: Task, sessions: Mapping[str, Session], tell: Callable[[], None]) -> Part:
@@ -65,7 +67,9 @@ def look(task: Task, sessions: Mapping[str, Session], tell: Callable[[], None]) 
             for name, session in sessions.items():
                 views[name].append(session(frame.image, frame.time))
             tell()
-        return Part(size=video.size, rate=video.rate, times=np.array(times), views=views)
+        return Part(
+            size=video.size, rate=video.rate, times=np.array(times), views=views, cut=video.cut
+        )
 
 
 def open_all(views: Mapping[str, Estimator]) -> dict[str, Session]:
@@ -89,6 +93,7 @@ def close_all(sessions: Mapping[str, Session]) -> None:
 def write(path: Path, part: Part) -> None:
     """Write a part, whole or not at all."""
     arrays = {"size": np.array(part.size), "rate": np.array(part.rate), "times": part.times}
+    arrays["cut"] = np.array(part.cut)
     for name, frames in part.views.items():
         arrays[f"{name}/count"] = np.array([len(people.scores) for people in frames])
         arrays[f"{name}/joints"] = np.concatenate([people.joints for people in frames])
@@ -108,6 +113,7 @@ def read(path: Path) -> Part:
                 rate=float(arrays["rate"]),
                 times=arrays["times"],
                 views={name: _frames(arrays, name) for name in names},
+                cut=str(arrays["cut"]) if "cut" in arrays else "",  # parts of before had none
             )
     except (KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is damaged; delete it and extract again") from error

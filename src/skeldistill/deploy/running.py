@@ -7,6 +7,7 @@ is kept as it comes. Nothing is ever written onto a video that is read.
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from skeldistill.deploy import outputs, overlay
 from skeldistill.deploy.following import Moment
@@ -22,10 +23,11 @@ from skeldistill.files import whole, write_text
 
 @dataclass(frozen=True, kw_only=True)
 class Telling:
-    """Whom to tell what happens: text of the output, failures, and how far which clip is."""
+    """Whom to tell of output, failures and warnings, and how far which clip is."""
 
     say: Callable[[str], None]
     failed: Callable[[str], None]
+    warn: Callable[[str], None]
     watch: Callable[[str, float], None]
 
 
@@ -89,7 +91,8 @@ def _watched(
     recogniser: Recogniser, origin: Origin, wanted: Wanted, telling: Telling, kept: Kept
 ) -> tuple[Seen, list[Action]]:
     """What is known of a clip or video, and what was found in it; its people are kept to draw."""
-    with origin.frames(lambda share: telling.watch(origin.name, share)) as (seen, moments):
+    watch = partial(telling.watch, origin.name)
+    with origin.frames(watch, telling.warn) as (seen, moments):
         if wanted.film is not None:
             moments = kept.watched(moments)
         if wanted.cut:
@@ -139,7 +142,7 @@ def _follow(
     name, actions = outputs.file_name(origin.name), 0
     broken: Exception | None = None
     with ExitStack() as stack:
-        seen, frames = stack.enter_context(origin.pictured(lambda _: None))
+        seen, frames = stack.enter_context(origin.pictured(lambda _: None, lambda _: None))
         now = Now(recogniser, wanted.rules.hysteresis, seen)
         watching = _watching(recogniser, wanted, seen, batch=1, listen=now.hear)
         draw = None

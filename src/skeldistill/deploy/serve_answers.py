@@ -160,6 +160,7 @@ class Watched(BaseModel):
     seconds: float
     frames: list[Moving]
     models: list[Followed]
+    warnings: list[str] = []
 
 
 class Begun(BaseModel):

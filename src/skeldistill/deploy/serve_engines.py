@@ -15,6 +15,7 @@ from skeldistill.deploy.sources import RATE
 from skeldistill.deploy.streaming import Stream
 from skeldistill.deploy.windows import alone, clip_of, surest
 from skeldistill.layouts import Layout
+from skeldistill.networks.through_time import ENDLESS
 from skeldistill.readers.tracking import PATIENCE
 
 MOST_PEOPLE = 4
@@ -71,7 +72,8 @@ class Streamed:
             None: of all.
 
     Raises:
-        ValueError: the network looks at whole clips, or would tell of what is long over.
+        ValueError: the network cannot run frame by frame, would tell of what is long over, or
+            never forgets.
     """
 
     def __init__(
@@ -81,6 +83,10 @@ class Streamed:
         if sampling.frame_choice not in ("uniform", "resize") or "velocity" in sampling.stream:
             raise ValueError("these frames cannot be prepared before the next one is there")
         self._stream = Stream(recogniser.network, sampling.frames, features=False)
+        if self._stream.receptive_field == ENDLESS:
+            raise ValueError(
+                "it remembers all since somebody came, which is longer than clips of its training"
+            )
         late = self._stream.delay
         if late > sampling.frames:
             raise ValueError(

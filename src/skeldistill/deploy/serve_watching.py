@@ -131,8 +131,10 @@ def watch_video(serving: Serving, path: Path, name: str, stop: Stop, tell: Tell)
                 session=session,
                 estimator=serving.estimator,
             )
-            with filmed.frames(tell) as (seen, moments):
-                return _watch(serving, seen, moments, stop)
+            warnings: list[str] = []
+            with filmed.frames(tell, warnings.append) as (seen, moments):
+                watched = _watch(serving, seen, moments, stop)
+            return watched.model_copy(update={"warnings": warnings})
     except Refused:
         raise
     except (ValueError, OSError) as error:

@@ -34,6 +34,12 @@ FOUND_BY_NAME: Mapping[str, str] = {
 """How files end that one reader alone can mean."""
 
 
+Watch = Callable[[float], None]
+"""Told after every frame of a video which share of it is behind."""
+
+Warn = Callable[[str], None]
+"""Told in one line what is doubtful about a video that was read to its end."""
+
 Pictured = tuple[UInt8[np.ndarray, "h w 3"], Moment]
 """A frame's picture, and who is in it."""
 
@@ -70,7 +76,7 @@ class Skeletons:
         return self.clip.id
 
     @contextmanager
-    def frames(self, watch: Callable[[float], None]) -> Iterator[tuple[Seen, Iterator[Moment]]]:
+    def frames(self, watch: Watch, warn: Warn) -> Iterator[tuple[Seen, Iterator[Moment]]]:
         """What is known of the clip, and its frames."""
         clip = self.clip
         yield (
@@ -105,17 +111,13 @@ class Filmed:
         return not isinstance(self.origin, Path)
 
     @contextmanager
-    def frames(self, watch: Callable[[float], None]) -> Iterator[tuple[Seen, Iterator[Moment]]]:
-        """What is known of the video once it is open, and the people in its frames.
-
-        Args:
-            watch: told after every frame which share of the video is behind it.
-        """
-        with self.pictured(watch) as (seen, pairs):
+    def frames(self, watch: Watch, warn: Warn) -> Iterator[tuple[Seen, Iterator[Moment]]]:
+        """What is known of the video once it is open, and the people in its frames."""
+        with self.pictured(watch, warn) as (seen, pairs):
             yield seen, (moment for _, moment in pairs)
 
     @contextmanager
-    def pictured(self, watch: Callable[[float], None]) -> Iterator[tuple[Seen, Iterator[Pictured]]]:
+    def pictured(self, watch: Watch, warn: Warn) -> Iterator[tuple[Seen, Iterator[Pictured]]]:
         """The same with every frame's picture, for those who cannot see the video twice."""
         with video.open_video(self.origin) as opened:
             path = None if self.live else Path(self.origin)
@@ -126,7 +128,7 @@ class Filmed:
                 size=opened.size,
                 rate=self.rate or _told_rate(opened.rate) or RATE,
             )
-            yield seen, self._moments(opened, watch)
+            yield seen, self._moments(opened, watch, warn)
 
     def gathered(self, moments: Iterable[Moment], seen: Seen, persons: int) -> Clip:
         """All frames of the video as one clip, with its surest persons.
@@ -140,7 +142,7 @@ class Filmed:
         """The video's frames once more."""
         return (frame.image for frame in video.frames(self.origin))
 
-    def _moments(self, opened: video.Video, watch: Callable[[float], None]) -> Iterator[Pictured]:
+    def _moments(self, opened: video.Video, watch: Watch, warn: Warn) -> Iterator[Pictured]:
         following = Following()
         for frame in opened.frames():
             found = self.session(frame.image, frame.time)
@@ -148,6 +150,8 @@ class Filmed:
             yield frame.image, following.step(frame.number, time, found)
             if opened.duration:
                 watch(min(1.0, frame.time / opened.duration))
+        if opened.cut:
+            warn(f"{self.name}: {opened.cut}")
 
 
 Origin = Skeletons | Filmed

@@ -33,7 +33,8 @@ class Stream:
     that tracks of different ages share one batch.
 
     delay: frames after a frame that are needed before its result is out.
-    receptive_field: frames that one frame of the features sees.
+    receptive_field: frames that one frame of the features sees; `ENDLESS` (of `through_time`) where
+        it sees all before it (DeepLSTM).
 
     Args:
         network: a network of the shelf that can run frame by frame; a copy of it is used, its
@@ -43,7 +44,7 @@ class Stream:
             one). Without, it returns the last frame's, and memory never grows: for cameras.
 
     Raises:
-        ValueError: the network looks at whole clips.
+        ValueError: the network cannot run frame by frame.
     """
 
     def __init__(

@@ -43,15 +43,16 @@ class StreamingStep(nn.Module):
 
     frames: how many frames a step takes. phase: how many of the first step stand before the clip.
     lag: steps until the first frame of the last map is out. delay: frames after a frame that are
-    needed for its result. receptive_field: frames that one frame of the last map sees. warm: steps
-    after which no layer meets frames from before the clip (see `forward`).
+    needed for its result. receptive_field: frames that one frame of the last map sees, `ENDLESS`
+    where it sees all before it. warm: steps after which no layer meets frames from before the clip
+    (see `forward`).
 
     Args:
         network: a network that can run frame by frame; best folded (`skeldistill.deploy.folding`).
         window: pool over the last so many frames, in whole strides; None: since the start.
 
     Raises:
-        ValueError: the network looks at whole clips, or the window is below 1.
+        ValueError: the network cannot run frame by frame, or the window is below 1.
     """
 
     def __init__(self, network: Network, window: int | None = None) -> None:
@@ -71,7 +72,7 @@ class StreamingStep(nn.Module):
         timing = timings[self.phase]
         assert (timing.frames, timing.stride) == (1, self.frames), "temporal_stride is wrong"
         self.lag = timing.lag
-        self.receptive_field = timing.before + 1 + timing.after
+        self.receptive_field = min(timing.before + 1 + timing.after, ENDLESS)
         end, passage = self._dry_run(self.phase)
         self._initial, self.warm = passage.initial, passage.warm
         self.vertices = end.x.shape[3]

@@ -41,6 +41,15 @@ SLIP = 0.2
 """Seconds by which a frame may say that it is earlier than the one before: a slip of who wrote it.
 From there on it is the first of another part, joined to this one, that counts from its own 0."""
 
+CLAIMING = ("mov", "avi", "matroska", "flv", "asf")
+"""Containers that say in their heads how long a video is; of others FFmpeg tells what it finds."""
+
+WHOLE = 0.9
+"""Share of the claimed seconds that the frames of a whole file reach, at least."""
+
+SHORTFALL = 0.25
+"""Seconds by which any claim may be wrong: ends are rounded, and a codec loses a frame or two."""
+
 PATIENCE = 10.0
 """Seconds that a camera or stream may stay silent."""
 
@@ -70,6 +79,7 @@ class Video:
         rotation: degrees, counter-clockwise, by which the frames are turned: 0, 90, 180 or 270.
         duration: seconds, as the file claims; None for a camera, or where it does not.
         live: whether it is a camera or a stream, which has no end of its own.
+        cut: one line, once all frames were read, if they end well before the file claims; "" else.
     """
 
     def __init__(self, name: str, container: Any, *, live: bool) -> None:
@@ -86,6 +96,8 @@ class Video:
             ahead = [] if live or stream.frames else list(islice(packets, AHEAD))
             self.rate = _rate(float(stream.average_rate or 0), ahead)
             self.duration = _duration(container, stream, live)
+            self._claimed = 0.0 if live else _claimed(container, stream, self.duration or 0.0)
+            self._counted = 0 if live else stream.frames
             self._images = self._decoded(chain(ahead, packets))
             self._first = next(self._images, None)
         if self._first is None:
@@ -94,6 +106,7 @@ class Video:
         upright = (self._first.height, self._first.width)
         self.size: tuple[int, int] = upright if self.rotation % 180 == 0 else upright[::-1]
         self._stored = (self._first.width, self._first.height)
+        self.cut = ""
 
     def frames(self) -> Iterator[Frame]:
         """The frames in the order in which they are shown; can be asked for once.
@@ -106,19 +119,36 @@ class Video:
         picture, self._first = self._first, None
         began, time = picture.time or 0.0, 0.0
         step, number = 1 / (self.rate or RATE), 0
+        longest, end = step, 0.0
         while picture is not None:
             # a frame that has no time, or begins another part, comes one step after the one before
             after = time + step * (number > 0)
             told = after if picture.time is None else picture.time - began
             if told < time - SLIP:
                 began, told = began + told - after, after
+            longest = max(longest, told - time)
             time = max(time, told)
+            end = max(time, picture.time or 0.0)  # a claim may count from 0 or from the first frame
             with _one_line(self.name):
                 image = self._upright(picture)
             yield Frame(image=image, time=float(time), number=number)
             number += 1
             with _one_line(self.name):
                 picture = next(self._images, None)
+        # the last frame may stay as long as any other did
+        self.cut = self._cut(number, end + longest)
+
+    def _cut(self, number: int, end: float) -> str:
+        """What there is to say of so many frames, the last of which ends then."""
+        missing = self._claimed - end
+        if missing <= max((1 - WHOLE) * self._claimed, SHORTFALL):
+            return ""
+        if self._counted and number >= WHOLE * self._counted:
+            return ""
+        return (
+            f"only {number} frames could be decoded, {end:.1f} of the {self._claimed:.1f} seconds "
+            "that the file claims; it may have been cut off"
+        )
 
     def _upright(self, picture: Any) -> np.ndarray:
         width, height = self._stored
@@ -242,6 +272,21 @@ def _duration(container: Any, stream: Any, live: bool) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return container.duration / 1e6 if container.duration else None
+
+
+def _claimed(container: Any, stream: Any, duration: float) -> float:
+    """Seconds that the head of a file claims for its video, not what FFmpeg found; 0: none.
+
+    Of an AVI that was cut, FFmpeg makes the duration smaller, but not the number of frames. In
+    others this number says less: it counts what an edit list leaves out.
+    """
+    if not container.format.name.startswith(CLAIMING):
+        return 0.0
+    if container.format.name == "avi" and stream.average_rate:
+        return float(stream.frames / stream.average_rate)
+    # Matroska's own duration is that of its longest track, perhaps the sound
+    own = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
+    return 3600 * int(own[1]) + 60 * int(own[2]) + float(own[3]) if own else duration
 
 
 def _check_size(name: str, width: int, height: int) -> None:

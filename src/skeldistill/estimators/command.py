@@ -32,7 +32,9 @@ class Template:
 
 TEMPLATES: Mapping[str, Template] = {
     "openpifpaf": Template(
-        "python -m openpifpaf.video --source {video} --json-output {out}/video.openpifpaf.json",
+        # else version 0.11, the last with the papers' ResNet152, sees a tenth of the size
+        "python -m openpifpaf.video --source {video} --scale 1 "
+        "--json-output {out}/video.openpifpaf.json",
         "openpifpaf",
         "coco17",
     ),

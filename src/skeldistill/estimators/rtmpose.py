@@ -34,6 +34,8 @@ class RTMPose:
     balanced YOLOX-m with RTMPose-m, performance YOLOX-x with RTMPose-x. Lightweight beside
     performance is the recommended pair of qualities. Sizes are read from the files.
 
+    Tested on stand-in files alone, since no official weights could be fetched: look at an overlay.
+
     Args:
         tier: "lightweight", "balanced" or "performance": takes both files from `folder`, as
             ``skeldistill fetch-weights`` calls them; each may be given besides.

@@ -1,11 +1,14 @@
 """Deep LSTM: the recurrent baseline of NTU RGB+D (Shahroudy, Liu, Ng and Wang, CVPR 2016)."""
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from skeldistill.layouts import Layout
 from skeldistill.networks.network import Network
+from skeldistill.networks.through_time import EachFrame, InTurn, Path, Recurrent, as_one_vertex
 from skeldistill.prediction import Prediction, presence
 
 
@@ -67,20 +70,41 @@ class DeepLSTM(Network):
         self.check(joints)
         n, m, t, v, c = joints.shape
         x = self.normalisation(joints.transpose(1, 2).reshape(n * t, m * v * c))
-        states = self.states(x.view(n, t, -1))
+        start = x.new_zeros(self.layers, n, self.feature_channels)
+        states, *_ = self.states(x.view(n, t, -1), start, start)
         return Prediction(
             logits=self.classifier(self.lost(states.mean(dim=1))),
             features=states.transpose(1, 2)[:, None, :, :, None].expand(-1, m, -1, -1, -1),
             present=presence(joints, t),
         )
 
-    def states(self, frames: Float[Tensor, "n t d"]) -> Float[Tensor, "n t e"]:
-        """What the last layer knows after every frame."""
-        start = frames.new_zeros(self.layers, frames.shape[0], self.feature_channels)
+    def through_time(self) -> Path:
+        """The joints side by side, then what the layers know of them and of all before."""
+        return InTurn(
+            EachFrame(partial(as_one_vertex, persons=self.persons)),
+            Recurrent(self._next, (2, self.feature_channels, self.layers)),
+        )
+
+    def _next(
+        self, x: Float[Tensor, "n c t 1"], known: Float[Tensor, "n 2 e l 1"]
+    ) -> tuple[Float[Tensor, "n e t 1"], Float[Tensor, "n 2 e l 1"]]:
+        frames = self.normalisation(x.squeeze(3)).transpose(1, 2)
+        hidden, cell = known.squeeze(4).permute(1, 3, 0, 2).contiguous()
+        states, hidden, cell = self.states(frames, hidden, cell)
+        now = torch.stack([hidden, cell]).permute(2, 0, 3, 1)
+        return states.transpose(1, 2)[..., None], now[..., None]
+
+    def states(
+        self,
+        frames: Float[Tensor, "n t d"],
+        hidden: Float[Tensor, "l n e"],
+        cell: Float[Tensor, "l n e"],
+    ) -> tuple[Float[Tensor, "n t e"], Float[Tensor, "l n e"], Float[Tensor, "l n e"]]:
+        """What the last layer knows after every frame, and what all know after the last one."""
         # Not called as a module, whose copy of the list of its weights exports warn of.
-        states, *_ = torch.lstm(
+        return torch.lstm(
             frames,
-            (start, start),
+            (hidden, cell),
             list(self.recurrent.parameters()),
             self.recurrent.bias,
             self.layers,
@@ -89,4 +113,3 @@ class DeepLSTM(Network):
             False,  # one direction
             True,  # batch first
         )
-        return states

@@ -69,11 +69,11 @@ class Network(nn.Module):
         and persons (see `skeldistill.networks.through_time`).
 
         Raises:
-            ValueError: the network looks at whole clips.
+            ValueError: the network has no such way.
         """
         raise ValueError(
-            f"{type(self).__name__} looks at whole clips (no through_time), so it cannot run frame "
-            "by frame; call it on windows of frames, or take a network that can, such as STGCN"
+            f"{type(self).__name__} cannot run frame by frame (it has no through_time); call it on "
+            "windows of frames, or take a network that can, such as STGCN"
         )
 
     def learn(

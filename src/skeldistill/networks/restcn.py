@@ -1,5 +1,7 @@
 """Res-TCN (Kim and Reiter, CVPR Workshops 2017): convolutions over time alone."""
 
+from functools import partial
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -7,6 +9,16 @@ from torch.nn import functional
 from skeldistill.layouts import Layout
 from skeldistill.networks.blocks import Dropout
 from skeldistill.networks.network import Network
+from skeldistill.networks.through_time import (
+    EachFrame,
+    InTurn,
+    Path,
+    Together,
+    Window,
+    added,
+    as_one_vertex,
+    path,
+)
 from skeldistill.prediction import Prediction, presence
 
 BLOCKS = ((64, 1),) * 3 + ((128, 2),) + ((128, 1),) * 2 + ((256, 2),) + ((256, 1),) * 2
@@ -79,6 +91,16 @@ class ResTCN(Network):
             present=presence(joints, x.shape[3]),
         )
 
+    def through_time(self) -> Path:
+        """All joints of all persons side by side, then block after block."""
+        return InTurn(
+            EachFrame(partial(as_one_vertex, persons=self.persons)),
+            window(self.first),
+            *(path(block) for block in self.blocks),
+            path(self.normalisation),
+            EachFrame(functional.relu),
+        )
+
 
 class Block(nn.Module):
     """Normalise, ReLU, dropout, convolution over frames; what came in is added as it came."""
@@ -97,10 +119,30 @@ class Block(nn.Module):
         y = self.dropout(functional.relu(self.normalisation(x)))
         return self.convolution(around(y)) + self.residual(x)
 
+    def through_time(self) -> Path:
+        """The block, frame by frame."""
+        before = InTurn(path(self.normalisation), EachFrame(functional.relu), path(self.dropout))
+        beside = path(self.residual)
+        if isinstance(self.residual, nn.Conv2d):
+            beside = window(self.residual)
+        return Together(InTurn(before, window(self.convolution)), beside, combine=added)
+
 
 def around(x: Float[Tensor, "n c 1 t"]) -> Float[Tensor, "n c 1 s"]:
     """Zeros before and after the clip, so that every frame has eight around it."""
     return functional.pad(x, ((FRAMES - 1) // 2, FRAMES // 2))
+
+
+def window(layer: nn.Conv2d) -> Path:
+    """The path of a convolution over the last axis, where paths have time on the one before it."""
+    before = (layer.kernel_size[1] - 1) // 2
+    after = layer.kernel_size[1] // 2
+    function = partial(_turned, layer)
+    return Window(function, before=before, after=after, stride=layer.stride[1])
+
+
+def _turned(layer: nn.Conv2d, x: Float[Tensor, "n c t 1"]) -> Float[Tensor, "n d s 1"]:
+    return layer(x.transpose(2, 3)).transpose(2, 3)
 
 
 def over_frames(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:

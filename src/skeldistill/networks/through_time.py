@@ -6,6 +6,7 @@ Paths are built from few parts:
 
 - `EachFrame`: a function that treats every frame alone (joints, channels, normalisation, ReLU);
 - `Window`: a function of some frames around (`path` makes it from convolutions and largest values);
+- `Recurrent`: a function of a frame and of what it knew after the frame before;
 - `InTurn`: one path after another;
 - `Together`: paths side by side, brought to the same moment and combined (residuals, branches).
 
@@ -99,6 +100,13 @@ class Passage:
         self.kept.append(whole[:, :, -frames:].unflatten(0, past.shape[:2]))
         return whole
 
+    def known(self, start: Float[Tensor, "n m c t v"]) -> Float[Tensor, "n m c t v"]:
+        """What a recurrent layer knew after the chunk before; `start` at the start."""
+        if self.past is None:
+            self.initial.append(start)
+            return start
+        return next(self.past)
+
     def within(self, chunk: Chunk, fill: float) -> Float[Tensor, "b c t v"]:
         """The chunk with `fill` in place of frames that lie before the clip or after its end."""
         frames, lag = chunk.timing[:2]
@@ -181,6 +189,36 @@ class Window(Path):
         return Chunk(self.function(x), timing)
 
 
+class Recurrent(Path):
+    """A function of every frame and of what it knew after the frame before it.
+
+    It must come before any `Window` that lags, since it would take frames from before the clip.
+
+    Args:
+        function: takes frames and what it knew, ``(n, *size, 1)``; gives as many frames, and what
+            it knows now.
+        size: of what it knows, which is zeros before the first frame.
+    """
+
+    def __init__(
+        self,
+        function: Callable[
+            [Float[Tensor, "n c t v"], Float[Tensor, "n m d k 1"]],
+            tuple[Float[Tensor, "n d t v"], Float[Tensor, "n m d k 1"]],
+        ],
+        size: tuple[int, int, int],
+    ) -> None:
+        self.function, self.size = function, size
+
+    def __call__(self, chunk: Chunk, passage: Passage) -> Chunk:
+        """As many frames as came in; each sees all before it."""
+        assert chunk.timing.lag == 0, "frames from before the clip would be remembered"
+        start = chunk.x.new_zeros(passage.length.shape[0], *self.size, 1)
+        x, now = self.function(chunk.x, passage.known(start))
+        passage.kept.append(now)
+        return Chunk(x, chunk.timing._replace(before=ENDLESS))
+
+
 class InTurn(Path):
     """One path after another."""
 
@@ -216,6 +254,12 @@ class Together(Path):
             after=max(end.timing.after for end in ends),
         )
         return Chunk(self.combine(maps), timing)
+
+
+def as_one_vertex(x: Float[Tensor, "b c t v"], persons: int) -> Float[Tensor, "n d t 1"]:
+    """All channels of all joints of all persons of a row as the channels of one vertex."""
+    rows = x.unflatten(0, (-1, persons))
+    return rows.permute(0, 1, 4, 2, 3).flatten(1, 3)[..., None]
 
 
 def added(maps: list[Float[Tensor, "b c t v"]]) -> Float[Tensor, "b c t v"]:

@@ -152,7 +152,7 @@
     try {
       const said = await ask(path, { method: "POST", body: file });
       if (mine !== work) return;
-      tell("");
+      tell(said.warnings.join(" "), true);
       show(said, skeletons ? null : file);
     } catch (error) {
       if (mine === work) tell(error.message, true);
