@@ -105,9 +105,8 @@ def load(
 def _read(path: Path) -> dict[str, Any] | None:
     """What a file of `save` holds; None if it is not as it was written, be it by one bit."""
     try:
-        with zipfile.ZipFile(
-            path
-        ) as archive:  # knows a sum of every part, at which torch looks not
+        # It has a checksum of every part, at which torch does not look.
+        with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:
                 return None
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -219,8 +219,8 @@ def _refuse_no_number(
 ) -> None:
     """Stop where losses or weights leave the numbers, and name the step and its clips.
 
-    The weights are looked at as well: the loss of the step that spoils them is of before it. They
-    do not do once a float cannot hold their squares.
+    The weights are looked at as well, since the loss of the step that spoils them was found before.
+    They are spoilt once a float cannot hold their squares.
     """
     found = tally.first_without_number()
     if found is None:
