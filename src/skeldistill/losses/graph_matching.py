@@ -89,6 +89,7 @@ class GraphMatching(Loss):
     """
 
     in_shares = True
+    compares_vertices = True
 
     def __init__(
         self,

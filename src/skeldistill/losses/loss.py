@@ -52,10 +52,13 @@ class Loss(nn.Module):
     that). Other losses are asked for the mean over their clips, which is weighed by their number.
     compares_classes: whether it compares clips by their actions, and so cannot do with clips that
     are mixed of two.
+    compares_vertices: whether it compares joint with joint in frame with frame, so that both maps
+    must have the same, of the same moments.
     """
 
     in_shares: bool = False
     compares_classes: bool = False
+    compares_vertices: bool = False
 
     def forward(
         self, student: Prediction, teacher: Prediction, labels: Int[Tensor, " n"]

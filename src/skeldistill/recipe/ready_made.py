@@ -6,8 +6,9 @@ from typing import Any
 from skeldistill.shelf import pick
 
 SLIDING = {"name": "SlidingWindowAverage", "window": 3}
+LOST = ({"name": "JointOcclusion", "probability": 0.3},)
 HARDER: dict[str, Any] = {
-    "augmentation": ({"name": "JointOcclusion", "probability": 0.3},),
+    "augmentation": LOST,
     "completion": {"name": "LinearInterpolation"},
 }
 """Clips that lose joints in training, and whose lost joints are filled."""
@@ -16,7 +17,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "teacher": {"view": "high", "network": "teacher"},
     "low": {},
     "low+completion": {"completion": SLIDING},
-    "low+augmentation": {"augmentation": ({"name": "JointOcclusion", "probability": 0.3},)},
+    "low+augmentation": {"augmentation": LOST},
     "low+augmentation+completion": HARDER,
     "low+high": {"mix": 0.5},
     "KL": {"losses": ({"name": "KL"},)},

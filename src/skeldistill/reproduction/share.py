@@ -12,7 +12,7 @@ from pathlib import Path
 from skeldistill.data.views import open_views
 from skeldistill.files import write_text
 from skeldistill.recipe import Method, Recipe
-from skeldistill.training.task import MEASURED, NETWORK, SAID, Task, network_part
+from skeldistill.training.task import MEASURED, NETWORK, SAID, Task
 
 INDEX = "shared.json"
 """In the folder of the reproduction: where which training is."""
@@ -26,16 +26,9 @@ def key(task: Task) -> str | None:
     high, low = open_views(recipe.data, task.root / "views", quiet=True)
     seen, other = (high, low) if method.view == "high" else (low, high)
     whose_match = recipe.data.paired < 1 or method.clips == "paired"
-    said = {
+    said = task.settings | {
         "seen": seen.fingerprint,
         "other": other.fingerprint if whose_match else None,
-        "data": recipe.data.model_dump(mode="json", exclude={"folds", "high", "low"}),
-        "fold": recipe.data.folds[task.fold].model_dump(),
-        "method": method.model_dump(mode="json"),
-        "network": network_part(recipe, method).model_dump(),
-        "sampling": recipe.sampling_of(task.method).model_dump(),
-        "training": recipe.training_of(task.method).model_dump(mode="json"),
-        "seed": task.seed,
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 

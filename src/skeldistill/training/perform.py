@@ -15,7 +15,6 @@ from skeldistill.distillation.ensemble import Ensemble
 from skeldistill.distillation.knowledge import share_knowledge
 from skeldistill.distillation.reviser import Reviser, pointwise_weights
 from skeldistill.files import whole, write_text
-from skeldistill.losses.graph_matching import GraphMatching
 from skeldistill.losses.loss import Loss, LossContext
 from skeldistill.networks.network import Network
 from skeldistill.recipe import LossTerm, Method, Recipe, Training
@@ -58,7 +57,7 @@ def check(task: Task) -> None:
             )
             _try(teacher, examples.teacher)
             terms = _losses(method, student, teacher)
-            if any(isinstance(loss, GraphMatching) for _, loss in terms.values()):
+            if any(loss.compares_vertices for _, loss in terms.values()):
                 require_comparable(student, teacher, examples)
         _refuse_mixing(task, student, [loss for _, loss in terms.values()])
 

@@ -51,6 +51,20 @@ class Task:
         return self.sibling(name).folder / NETWORK if own else Path(expanded(name))
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """What the recipe says of this training, but for its views and other methods."""
+        recipe, method = self.recipe, self.recipe.methods[self.method]
+        return {
+            "data": _plain(recipe.data),
+            "fold": recipe.data.folds[self.fold].model_dump(),
+            "method": method.model_dump(mode="json"),
+            "network": network_part(recipe, method).model_dump(),
+            "sampling": recipe.sampling_of(self.method).model_dump(),
+            "training": recipe.training_of(self.method).model_dump(mode="json"),
+            "seed": self.seed,
+        }
+
+    @property
     def fingerprint(self) -> str:
         """Changes with everything that the outcome depends on, and with nothing else.
 
@@ -59,15 +73,8 @@ class Task:
         """
         recipe = self.recipe
         method = recipe.methods[self.method]
-        said = {
-            "data": _plain(recipe.data),
+        said = self.settings | {
             "views": _views_mark(recipe.data.model_dump_json(), self.root),
-            "fold": recipe.data.folds[self.fold].model_dump(),
-            "method": method.model_dump(mode="json"),
-            "network": network_part(recipe, method).model_dump(),
-            "sampling": recipe.sampling_of(self.method).model_dump(),
-            "training": recipe.training_of(self.method).model_dump(mode="json"),
-            "seed": self.seed,
             "needs": [task.fingerprint for task in self.needs],
         }
         if method.start_from and method.start_from not in recipe.methods:
