@@ -14,7 +14,16 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from skd import Setting, Step, distiller_and_batch, quick, revised, student_alone, three_losses
+from skd import (
+    Setting,
+    Step,
+    distiller_and_batch,
+    in_bf16,
+    quick,
+    revised,
+    student_alone,
+    three_losses,
+)
 from timing import in_turn
 
 from skeldistill import cost
@@ -22,6 +31,7 @@ from skeldistill.data.batch import Batch
 from skeldistill.distillation.distill import Distiller
 from skeldistill.files import write_text
 from skeldistill.training.machine import machine
+from skeldistill.training.train import set_gradients
 
 NTU60 = 40_091
 """Training clips of NTU-60, cross-subject."""
@@ -67,9 +77,10 @@ def measure(
 
 
 def _moved(distiller: Distiller, place: torch.device) -> Distiller:
+    """On the device, in bf16."""
     assert distiller.teacher is not None
     distiller.teacher.to(place)
-    return distiller.to(place).train()
+    return in_bf16(distiller.to(place).train(), place.type)
 
 
 def _compiled(setting: Setting, place: torch.device) -> tuple[Distiller, Batch]:
@@ -83,34 +94,16 @@ def _whole(make: Callable[[Distiller, Batch], Step], distiller: Distiller, batch
     """The step with its optimiser, in bf16."""
     learned = list(distiller.parameters())
     sgd = torch.optim.SGD(learned, lr=1e-4, momentum=0.9, nesterov=True, fused=True)
-    gradients = make(_in_bf16(distiller, batch.joints.device.type), batch)
+    gradients = make(distiller, batch)
 
     def step() -> None:
         found = gradients()
         if isinstance(found, tuple):
-            for parameter, gradient in zip(learned, found[0], strict=True):
-                parameter.grad = None if gradient is None else gradient.contiguous()
+            set_gradients(learned, found[0])
         sgd.step()
         sgd.zero_grad()
 
     return step
-
-
-def _in_bf16(distiller: Distiller, device: str) -> Distiller:
-    if getattr(distiller, "in_bf16", False):
-        return distiller
-    forward, student = distiller.forward, distiller.student.forward
-
-    def mixed(run: Callable) -> Callable:
-        def inside(*arguments: object) -> object:
-            with torch.autocast(device, torch.bfloat16):
-                return run(*arguments)
-
-        return inside
-
-    distiller.forward, distiller.student.forward = mixed(forward), mixed(student)
-    distiller.in_bf16 = True
-    return distiller
 
 
 def _waiting(step: Step, place: torch.device) -> Step:

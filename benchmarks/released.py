@@ -10,7 +10,7 @@ import time
 
 import torch
 from memory import peak
-from skd import Setting, Step, distiller_and_batch, quick, revised
+from skd import Setting, Step, distiller_and_batch, in_bf16, quick, revised
 from timing import in_turn
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,7 +29,8 @@ def measure(rounds: int = 1) -> dict[str, float]:
     distiller, batch = distiller_and_batch(SETTING)
     ours = {"revised": with_sgd(revised), "revised, quick": with_sgd(quick)}
     steps = {name: make(distiller, batch) for name, make in ours.items()}
-    steps["revised, bf16"] = with_sgd(revised)(*in_bf16(*distiller_and_batch(SETTING)))
+    mixed, _ = distiller_and_batch(SETTING)
+    steps["revised, bf16"] = with_sgd(revised)(in_bf16(mixed), batch)
     steps |= {name: prepare(name) for name in BASELINES}
     seconds = in_turn(steps, rounds, time.process_time)
     megabytes = {name: peak(prepare(name)) for name in ("revised", *BASELINES)}
@@ -67,17 +68,6 @@ def with_sgd(make):
         return step
 
     return made
-
-
-def in_bf16(distiller: Distiller, batch: Batch) -> tuple[Distiller, Batch]:
-    forward = distiller.forward
-
-    def mixed(batch: Batch, epoch: int):
-        with torch.autocast("cpu", torch.bfloat16):
-            return forward(batch, epoch)
-
-    distiller.forward = mixed
-    return distiller, batch
 
 
 def sgd(distiller: Distiller) -> torch.optim.Optimizer:

@@ -57,6 +57,21 @@ def distiller_and_batch(setting: Setting) -> tuple[Distiller, Batch]:
     return distiller, batch
 
 
+def in_bf16(distiller: Distiller, device: str = "cpu") -> Distiller:
+    """The same, whose networks and losses compute under autocast."""
+
+    def mixed(run: Callable) -> Callable:
+        def inside(*arguments: object) -> object:
+            with torch.autocast(device, torch.bfloat16):
+                return run(*arguments)
+
+        return inside
+
+    distiller.forward = mixed(distiller.forward)
+    distiller.student.forward = mixed(distiller.student.forward)  # where it is asked by itself
+    return distiller
+
+
 def student_alone(distiller: Distiller, batch: Batch) -> Step:
     def step() -> None:
         distiller.zero_grad()

@@ -622,10 +622,10 @@ def test_a_revised_step_moves_every_weight_along_its_own_gradient():
     gradient = torch.randn(4, 3, 9, 1).contiguous(memory_format=torch.channels_last)
     expected = weight.detach() - 0.1 * gradient
     optimizer = torch.optim.SGD([weight], lr=0.1, fused=True)
-    train._set([weight], [gradient])
+    train.set_gradients([weight], [gradient])
     optimizer.step()
     torch.testing.assert_close(weight.detach(), expected)
-    train._set([weight], [None])
+    train.set_gradients([weight], [None])
     assert weight.grad is None
 
 

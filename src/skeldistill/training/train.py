@@ -265,17 +265,17 @@ def _backward(
     """Fill the parameters' gradients; how the losses stand to the task, where that is asked."""
     if not terms or reviser is None:
         fabric.backward(task + sum(terms.values()))
-        _set(learned, processes.total_gradients([one.grad for one in learned], learned))
+        set_gradients(learned, processes.total_gradients([one.grad for one in learned], learned))
         return {}
     scaler = getattr(fabric.strategy.precision, "scaler", None)  # of 16-mixed
     if scaler is not None:
         task, terms = scaler.scale(task), {name: scaler.scale(terms[name]) for name in terms}
     gradients, conflicts = reviser(task, terms, learned, (said.logits, said.features))
-    _set(learned, gradients)
+    set_gradients(learned, gradients)
     return conflicts
 
 
-def _set(learned: list[torch.nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
+def set_gradients(learned: list[torch.nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
     """Give every parameter its gradient, laid out in memory as the parameter is.
 
     The fused optimizer reads both in the order of memory. A backward pass into ``.grad`` lays
