@@ -116,6 +116,7 @@ def test_clips_of_the_high_view_alone_keep_the_same_share_of_labels(tmp_path):
     np.testing.assert_array_equal(np.bincount(taught.labels), [16, 16, 16])
     assert len(alone) == 24
     assert len(teacher_clips(high, low, FOLD, data())) == 60 + 60
+    assert len(teacher_clips(high, low, FOLD, data(paired=0.5))) == 30  # the paired ones alone
 
 
 def test_clips_of_the_high_view_alone_keep_their_labels_with_their_recording(tmp_path):

@@ -175,6 +175,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if tensors:
             return tensors
         content = next((content[name] for name in WRAPPERS if name in content), None)
+    if isinstance(content, _Unread):
+        raise ValueError(
+            f"{path} holds more than weights, which is not run: where they should be, it has an "
+            "object of a class that is not known here"
+        )
     raise ValueError(f"{path} holds no weights; looked at the top and under {', '.join(WRAPPERS)}")
 
 
