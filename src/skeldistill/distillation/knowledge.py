@@ -2,7 +2,8 @@
 
 The action-specific part matrix (PLKD eq. 12-13) and the bank of part features need one pass of
 the teacher over all of its clips, and five more with a part occluded. The answers are kept in the
-teacher's folder until the teacher or its clips change.
+teacher's folder until the teacher or its clips change, and are memory-mapped from there: the
+trainings of one machine that ask the same teacher share one copy of its bank.
 """
 
 import hashlib
@@ -81,16 +82,25 @@ def ask(teacher: Network, high: Examples, folder: Path) -> dict[str, Tensor]:
     """
     mark = fingerprint(teacher, high)
     path = folder / FILE
-    if path.exists():
-        try:
-            with safe_open(path, "pt") as file:
-                if file.metadata().get("fingerprint") == mark:
-                    return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError:
-            pass  # cut short: asked anew below
-    known = _asked(teacher, high)
-    write_bytes(path, to_bytes(known, metadata={"fingerprint": mark}))
+    known = _kept(path, mark)
+    if known is None:
+        write_bytes(path, to_bytes(_asked(teacher, high), metadata={"fingerprint": mark}))
+        known = _kept(path, mark)
+        assert known is not None, f"{path} was changed while it was read"
     return known
+
+
+def _kept(path: Path, mark: str) -> dict[str, Tensor] | None:
+    """The answers in the file, memory-mapped; None if it has none for this mark."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            if file.metadata().get("fingerprint") != mark:
+                return None
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError:
+        return None  # cut short: asked anew
 
 
 def fingerprint(teacher: Network, high: Examples) -> str:

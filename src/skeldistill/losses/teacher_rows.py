@@ -50,8 +50,10 @@ class TeacherRows(nn.Module):
         device = self.bank.device
         rows = torch.full((int(clips.max()) + 1,), -1, device=device)
         rows[clips.to(device)] = torch.arange(len(clips), device=device)
-        # cloned: a bank computed in inference mode could not be saved for a backward pass
-        self.bank = features.detach().clone().to(self.bank)
+        # not cloned if it need not be: a memory-mapped bank stays one. What was computed in
+        # inference mode could not be saved for a backward pass.
+        kept = features.detach().clone() if features.is_inference() else features.detach()
+        self.bank = kept.to(self.bank)
         self.bank_labels = labels.clone().to(device)
         self.bank_row = rows
 
