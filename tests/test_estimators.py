@@ -219,6 +219,7 @@ def test_replay_in_space_is_refused(tmp_path):
         Replay(store=str(store.path)).open()
 
 
+@pytest.mark.extras
 def test_mediapipe_finds_who_claps(real_data, capfd):
     pytest.importorskip("mediapipe")
     pytest.importorskip("av")
@@ -242,6 +243,7 @@ def test_mediapipe_finds_who_claps(real_data, capfd):
     assert capfd.readouterr().err == ""  # its own parts write dozens of lines
 
 
+@pytest.mark.extras
 def test_a_model_that_is_none_is_one_line(tmp_path):
     pytest.importorskip("mediapipe")
     (tmp_path / "a.task").write_bytes(b"no model" * 10)

@@ -79,6 +79,7 @@ def test_wrong_words_are_one_line(skeldistill, folder, words, message):
 
 
 @pytest.mark.slow
+@pytest.mark.extras
 def test_real_videos_become_a_pair_that_is_sound(skeldistill, real_data, tmp_path):
     pytest.importorskip("mediapipe")
     model = real_data("models/pose_landmarker_full.task")

@@ -47,24 +47,41 @@ def test_what_is_done_is_not_done_again(folder, tmp_path):
     assert len(again) == 5
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # Ray's own, about itself
-def test_ray_finds_the_same(folder, tmp_path, monkeypatch):
+@pytest.fixture
+def with_ray(monkeypatch):
+    """An engine on so many workers of a Ray of its own."""
     ray = pytest.importorskip("ray")
     from skeldistill.deploy.extract_ray import Ray
 
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    yield lambda workers: Ray(workers=workers)
+    ray.shutdown()
+
+
+@pytest.mark.extras
+@pytest.mark.filterwarnings("ignore")  # Ray's own, about itself
+def test_ray_finds_the_same(folder, tmp_path, with_ray):
     (folder / "run" / "text.mp4").write_text("no video", encoding="utf-8")
-    try:
-        found = made(folder, tmp_path, engine=Ray(workers=2))
-    finally:
-        ray.shutdown()
+    found = made(folder, tmp_path, engine=with_ray(2))
     assert found.failed == 1
     assert found.failures is not None
     assert "cannot be decoded" in found.failures.read_text(encoding="utf-8")
     ours = made(folder, tmp_path / "here").stores["low"]
     assert found.stores["low"].fingerprint == ours.fingerprint
     assert not list((tmp_path / "work").glob("*/*.tries"))
+
+
+@pytest.mark.extras
+@pytest.mark.filterwarnings("ignore")
+def test_a_video_that_kills_workers_of_ray_is_given_up_after_two_tries(folder, tmp_path, with_ray):
+    log = tmp_path / "log"
+    told = made(folder, tmp_path, Squares(log=str(log), deadly="clap/b"), engine=with_ray(1))
+    assert log.read_text().split().count("clap/b") == 2
+    assert told.failed == 1
+    with told.failures.open(encoding="utf-8", newline="") as file:
+        ((video, *_),) = list(csv.reader(file))[1:]
+    assert video == "clap/b"
+    assert len(told.stores["low"]) == 3
 
 
 def test_a_worker_of_ray_gives_up_what_killed_two_before(folder, tmp_path):

@@ -760,6 +760,7 @@ class EyeWitness:
         return Onlooker()
 
 
+@pytest.mark.extras
 def test_real_videos_get_their_names(skeldistill, model, real_data, tmp_path):
     """An untrained network's answers mean nothing; that all of the way is gone does."""
     pytest.importorskip("av")
