@@ -102,6 +102,15 @@ def normalised(
     return y.view(b, t, v, c).permute(0, 3, 1, 2)
 
 
+def normalised_persons(
+    x: Float[Tensor, "b c t v"], normalisation: nn.BatchNorm1d, persons: int
+) -> Float[Tensor, "b c t v"]:
+    """Every channel of every joint of every person on its own, by a batch norm over (m v c)."""
+    rows = x.unflatten(0, (-1, persons)).permute(0, 3, 1, 4, 2)  # (n, t, m, v, c)
+    y = normalisation(rows.flatten(2).flatten(0, 1)).view(rows.shape)
+    return y.transpose(1, 2).flatten(0, 1).permute(0, 3, 1, 2)
+
+
 def normalised_together(
     x: Float[Tensor, "b c t v"], norms: Sequence[nn.Module] | nn.ModuleList
 ) -> Float[Tensor, "b c t v"]:

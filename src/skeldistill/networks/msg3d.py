@@ -1,12 +1,16 @@
 """MS-G3D (Liu et al., CVPR 2020): joints near and far, and the same joints over several frames."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from skeldistill.layouts import Layout
 from skeldistill.networks import adjacency
+from skeldistill.networks.blocks import normalised_persons
 from skeldistill.networks.msg3d_layers import (
     BRANCHES,
     MultiScaleGraph,
@@ -16,6 +20,7 @@ from skeldistill.networks.msg3d_layers import (
     over_frames,
 )
 from skeldistill.networks.network import Network, renamed
+from skeldistill.networks.through_time import EachFrame, InTurn, Path, Together, added, path
 from skeldistill.prediction import Prediction, presence
 
 STAGES = ((96, 1), (192, 2), (384, 2))
@@ -91,9 +96,9 @@ class MSG3D(Network):
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
         """Recognise a batch of clips."""
         self.check(joints)
-        n, m, t, v, c = joints.shape
-        x = self.normalisation(joints.transpose(1, 2).reshape(n * t, m * v * c))
-        x = x.view(n, t, m, v, c).transpose(1, 2).reshape(n * m, t, v, c).permute(0, 3, 1, 2)
+        n, m = joints.shape[:2]
+        x = joints.flatten(0, 1).permute(0, 3, 1, 2)
+        x = normalised_persons(x, self.normalisation, m)
         for stage in self.stages:
             x = stage(x)
         pooled = x.mean(dim=(2, 3)).view(n, m, -1).mean(dim=1)
@@ -102,6 +107,13 @@ class MSG3D(Network):
             features=x.unflatten(0, (n, m)),
             present=presence(joints, x.shape[2]),
         )
+
+    def through_time(self) -> Path:
+        """Normalisation, then stage after stage."""
+        normalise = partial(
+            normalised_persons, normalisation=self.normalisation, persons=self.persons
+        )
+        return InTurn(EachFrame(normalise), *(path(stage) for stage in self.stages))
 
     def official_names(self) -> dict[str, str]:
         """The names of kenziyuliu/MS-G3D; with `pyskl`, those of PYSKL and mmaction2."""
@@ -172,3 +184,9 @@ class Stage(nn.Module):
         for window in self.windows:
             y = y + window(x)
         return self.last(y.relu_())
+
+    def through_time(self) -> Path:
+        """The stage, frame by frame."""
+        spatial = InTurn(EachFrame(self.graph), path(self.first), path(self.second))
+        every = Together(spatial, *(path(window) for window in self.windows), combine=added)
+        return InTurn(every, EachFrame(functional.relu), path(self.last))

@@ -3,6 +3,8 @@
 Axes of the formulas: k scale (bones in between), v and u joints, w and x frames of a window.
 """
 
+from functools import partial
+
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
@@ -16,6 +18,17 @@ from skeldistill.networks.blocks import (
     pointwise,
     side_by_side,
 )
+from skeldistill.networks.through_time import (
+    EachFrame,
+    InTurn,
+    Path,
+    Together,
+    added,
+    convolved,
+    path,
+    residual,
+)
+from skeldistill.networks.through_time import Window as FramesAround
 
 DILATIONS = (1, 2, 3, 4)
 """Frames between the taps of the dilated branches."""
@@ -124,27 +137,55 @@ class Window(MultiScale):
 
     def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s v"]:
         """Windows around every `stride`-th frame, zeros around the clip."""
-        y = self._gathered_first(x) if self.widens else self._mixed_first(x)
+        y = self._of_windows(self._of_frames(x), self._kernel(), self.frames // 2)
+        return self._made_one(y)
+
+    def through_time(self) -> Path:
+        """A window of what is first made of each of its frames."""
+        half = self.frames // 2
+        function = partial(self._of_windows, kernel=self._kernel().detach(), padding=0)
+        around = FramesAround(function, before=half, after=half, stride=self.stride)
+        return InTurn(EachFrame(self._of_frames), around, EachFrame(self._made_one))
+
+    def _of_frames(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b _ t v"]:
+        """Mixed, where that comes first; without the bias, so that zeros around a clip stay so."""
+        if self.widens:
+            return x
+        weight = self.mixing.weight.unflatten(1, (-1, x.shape[1])).transpose(0, 1).flatten(0, 1)
+        return pointwise(x, weight, None)
+
+    def _of_windows(
+        self, x: Float[Tensor, "b _ t v"], kernel: Float[Tensor, "v w k v w"], padding: int
+    ) -> Float[Tensor, "b d s vw"]:
+        """Gathered, and mixed where that comes last; `padding` frames of zeros at both ends."""
+        gather = self._gathered_first if self.widens else self._mixed_first
+        return gather(x, kernel, padding)
+
+    def _gathered_first(
+        self, x: Float[Tensor, "b c t v"], kernel: Float[Tensor, "v w k v w"], padding: int
+    ) -> Float[Tensor, "b d s vw"]:
+        y = self._over_frames(x.transpose(1, 3), kernel.flatten(0, 2), padding)  # (b, v w k, s, c)
+        y = y.permute(0, 2, 3, 1).unflatten(3, (-1, len(self.adjacency)))  # (b, s, c, v w, k)
+        y = y.permute(0, 1, 3, 4, 2).flatten(3)  # (b, s, v w, k c)
+        return pointwise(y.permute(0, 3, 1, 2), self.mixing.weight, self.mixing.bias)
+
+    def _mixed_first(
+        self, x: Float[Tensor, "b kd t v"], kernel: Float[Tensor, "v w k v w"], padding: int
+    ) -> Float[Tensor, "b d s vw"]:
+        assert self.mixing.bias is not None
+        y = x.permute(0, 2, 3, 1)  # (b, t, u, k d)
+        y = y.unflatten(3, (len(self.adjacency), -1)).permute(0, 1, 4, 3, 2).flatten(3)
+        kernel = kernel.flatten(0, 1).flatten(1, 2)
+        y = self._over_frames(y.permute(0, 3, 1, 2), kernel, padding)  # (b, v w, s, d)
+        return y.transpose(1, 3) + self.mixing.bias[:, None, None]
+
+    def _made_one(self, y: Float[Tensor, "b d s vw"]) -> Float[Tensor, "b e s v"]:
+        """Every window's frames as one."""
         y = self.normalisation(y).relu_()
         y = y.permute(0, 2, 3, 1).unflatten(2, (-1, self.frames)).flatten(3)  # (b, s, v, w d)
         weight = self.collapse.weight.squeeze((2, 4)).transpose(1, 2).flatten(1)
         y = pointwise(y.permute(0, 3, 1, 2), weight[:, :, None, None], self.collapse.bias)
         return self.collapse_normalisation(y)
-
-    def _gathered_first(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s vw"]:
-        y = self._over_frames(x.transpose(1, 3), self._kernel().flatten(0, 2))  # (b, v w k, s, c)
-        y = y.permute(0, 2, 3, 1).unflatten(3, (-1, len(self.adjacency)))  # (b, s, c, v w, k)
-        y = y.permute(0, 1, 3, 4, 2).flatten(3)  # (b, s, v w, k c)
-        return pointwise(y.permute(0, 3, 1, 2), self.mixing.weight, self.mixing.bias)
-
-    def _mixed_first(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s vw"]:
-        assert self.mixing.bias is not None
-        weight = self.mixing.weight.unflatten(1, (-1, x.shape[1])).transpose(0, 1).flatten(0, 1)
-        y = pointwise(x, weight, None).permute(0, 2, 3, 1)  # (b, t, u, k d)
-        y = y.unflatten(3, (len(self.adjacency), -1)).permute(0, 1, 4, 3, 2).flatten(3)
-        kernel = self._kernel().flatten(0, 1).flatten(1, 2)
-        y = self._over_frames(y.permute(0, 3, 1, 2), kernel)  # (b, v w, s, d)
-        return y.transpose(1, 3) + self.mixing.bias[:, None, None]
 
     def _kernel(self) -> Float[Tensor, "v w k u x"]:
         """What joint v in frame w of a window takes from joint u in frame x of it."""
@@ -152,11 +193,10 @@ class Window(MultiScale):
         return self.matrices().unflatten(1, frames).unflatten(3, frames).permute(2, 1, 0, 4, 3)
 
     def _over_frames(
-        self, x: Float[Tensor, "b i t c"], kernel: Float[Tensor, "o i w"]
+        self, x: Float[Tensor, "b i t c"], kernel: Float[Tensor, "o i w"], padding: int
     ) -> Float[Tensor, "b o s c"]:
         x = x.contiguous(memory_format=torch.channels_last)
-        half = self.frames // 2
-        return functional.conv2d(x, kernel[..., None], None, (self.stride, 1), (half, 0))
+        return functional.conv2d(x, kernel[..., None], None, (self.stride, 1), (padding, 0))
 
 
 class MultiScaleTemporal(nn.Module):
@@ -184,14 +224,48 @@ class MultiScaleTemporal(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s v"]:
         """Mix frames; all branches enter through one product."""
-        weight, bias = (side_by_side(self.entries, name) for name in ("weight", "bias"))
-        entered = normalised_together(pointwise(x, weight, bias), self.entry_norms).relu_()
-        *parts, last = entered.chunk(BRANCHES - 1, dim=1)
+        *parts, last = self._entered(x).chunk(BRANCHES - 1, dim=1)
         branches = [layer(part) for layer, part in zip(self.dilated, parts, strict=True)]
         branches.append(functional.max_pool2d(last, (3, 1), (self.stride, 1), (1, 0)))
         branches.append(self.plain(x))
-        y = normalised_together(torch.cat(branches, dim=1), self.exit_norms) + self.residual(x)
+        y = self._left(torch.cat(branches, dim=1)) + self.residual(x)
         return y.relu_() if self.activated else y
+
+    def through_time(self) -> Path:
+        """All branches but the frame itself as one window, frame by frame."""
+        reach = max(DILATIONS)
+        around = FramesAround(self._around, before=reach, after=reach, stride=self.stride)
+        branches = Together(
+            InTurn(EachFrame(self._entered), around),
+            path(self.plain),
+            combine=partial(torch.cat, dim=1),
+        )
+        mixed = InTurn(branches, EachFrame(self._left))
+        if self.activated:
+            return residual(mixed, self.residual)
+        return Together(mixed, path(self.residual), combine=added)
+
+    def _entered(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d t v"]:
+        weight, bias = (side_by_side(self.entries, name) for name in ("weight", "bias"))
+        return normalised_together(pointwise(x, weight, bias), self.entry_norms).relu_()
+
+    def _around(self, x: Float[Tensor, "b d t v"]) -> Float[Tensor, "b e s v"]:
+        """The branches of frames that have all others around them.
+
+        What entered is not negative, so zeros around the clip are never the largest.
+        """
+        reach, t = max(DILATIONS), x.shape[2]
+        *parts, last = x.chunk(BRANCHES - 1, dim=1)
+        branches = [
+            convolved(layer, part[:, :, reach - apart : t - reach + apart])
+            for layer, part, apart in zip(self.dilated, parts, DILATIONS, strict=True)
+        ]
+        three = last[:, :, reach - 1 : t - reach + 1]
+        branches.append(functional.max_pool2d(three, (3, 1), (self.stride, 1)))
+        return torch.cat(branches, dim=1)
+
+    def _left(self, x: Float[Tensor, "b d t v"]) -> Float[Tensor, "b d t v"]:
+        return normalised_together(x, self.exit_norms)
 
     @staticmethod
     def official_names(official: str, own: str) -> dict[str, str]:

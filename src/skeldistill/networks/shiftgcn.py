@@ -5,6 +5,7 @@ places; in time every channel moves by its own learned, fractional number of fra
 """
 
 import math
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skeldistill.layouts import Layout
-from skeldistill.networks.blocks import Pointwise, fan_out, pointwise
+from skeldistill.networks.blocks import Pointwise, fan_out, normalised_persons, pointwise
 from skeldistill.networks.network import Network, renamed
+from skeldistill.networks.through_time import EachFrame, InTurn, Path, Window, path, residual
 from skeldistill.prediction import Prediction, presence
 
 BLOCKS = ((64, 1),) * 4 + ((128, 2),) + ((128, 1),) * 2 + ((256, 2),) + ((256, 1),) * 2
@@ -76,9 +78,9 @@ class ShiftGCN(Network):
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
         """Recognise a batch of clips."""
         self.check(joints)
-        n, m, t, v, c = joints.shape
-        x = self.normalisation(joints.transpose(1, 2).reshape(n * t, m * v * c))
-        x = x.view(n, t, m, v, c).transpose(1, 2).reshape(n * m, t, v, c).permute(0, 3, 1, 2)
+        n, m = joints.shape[:2]
+        x = joints.flatten(0, 1).permute(0, 3, 1, 2)
+        x = normalised_persons(x, self.normalisation, m)
         reach = self._reach()
         for block in self.blocks:
             x = block(x, reach)
@@ -88,6 +90,16 @@ class ShiftGCN(Network):
             features=x.unflatten(0, (n, m)),
             present=presence(joints, x.shape[2]),
         )
+
+    def through_time(self) -> Path:
+        """Normalisation, then block after block, as far around as the shifts reach by now.
+
+        Layers take any number of frames, so clips that are pushed may end after any of them.
+        """
+        normalise = partial(
+            normalised_persons, normalisation=self.normalisation, persons=self.persons
+        )
+        return InTurn(EachFrame(normalise), *(path(block) for block in self.blocks))
 
     def official_names(self) -> dict[str, str]:
         """The names of kchengiva/Shift-GCN."""
@@ -157,6 +169,10 @@ class Block(nn.Module):
         y = self.temporal(self.spatial(x), reach)
         return (y if self.residual is None else y + self.residual(x)).relu_()
 
+    def through_time(self) -> Path:
+        """The block, frame by frame."""
+        return residual(InTurn(EachFrame(self.spatial), path(self.temporal)), self.residual)
+
 
 class SpatialUnit(nn.Module):
     """Non-local spatial shift (section 3.2): shift, weigh, multiply, shift back.
@@ -207,6 +223,17 @@ class TemporalUnit(nn.Module):
         y = self.shift_out(self.convolution(y).relu_(), reach)
         return self.normalisation_out(y)
 
+    def through_time(self) -> Path:
+        """Both shifts, frame by frame."""
+        return InTurn(
+            path(self.normalisation_in),
+            path(self.shift_in),
+            path(self.convolution),
+            EachFrame(functional.relu),
+            path(self.shift_out),
+            path(self.normalisation_out),
+        )
+
 
 class TemporalShift(nn.Module):
     """Every channel is seen a learned number of frames later (eq. 6), linear between frames."""
@@ -225,11 +252,27 @@ class TemporalShift(nn.Module):
         position = self.position
         if self.official_gradient:
             position = SignedGradient.apply(position)
-        if self.stride > 1:
-            position = position + 0.5  # the middle of the two frames that become one
+        position = self._of_stride(position)
         if reach is None:
             return shifted_by_gathering(x, position, self.stride)
         return shifted_by_convolution(x, position, self.stride, reach)
+
+    def through_time(self) -> Path:
+        """A window of the frames that the weights reach now; later changes are not followed."""
+        position = self._of_stride(self.position.detach())
+        before = max(0, -math.floor(position.min().item()))
+        after = max(0, math.ceil(position.max().item()))
+        function = partial(
+            functional.conv2d,
+            weight=hats(position, -before, after),
+            stride=(self.stride, 1),
+            groups=len(position),
+        )
+        return Window(function, before=before, after=after, stride=self.stride)
+
+    def _of_stride(self, position: Float[Tensor, " c"]) -> Float[Tensor, " c"]:
+        """Measured from the middle of the two frames that become one."""
+        return position + 0.5 if self.stride > 1 else position
 
 
 class SignedGradient(torch.autograd.Function):
@@ -259,11 +302,14 @@ def shifted_by_convolution(
     position: by far the fastest form on CPUs, and its gradient is that of the interpolation.
     `reach` is at least the largest ``|position|``.
     """
-    taps = torch.arange(-reach, reach + 1, device=x.device, dtype=position.dtype)
-    hats = (1 - (taps - position[:, None]).abs()).clamp(min=0)
-    return functional.conv2d(
-        x, hats[:, None, :, None], stride=(stride, 1), padding=(reach, 0), groups=x.shape[1]
-    )
+    weight = hats(position, -reach, reach)
+    return functional.conv2d(x, weight, stride=(stride, 1), padding=(reach, 0), groups=x.shape[1])
+
+
+def hats(position: Float[Tensor, " c"], first: int, last: int) -> Float[Tensor, "c 1 w 1"]:
+    """How much every channel takes from the frames `first` to `last`, counted from its own."""
+    taps = torch.arange(first, last + 1, device=position.device, dtype=position.dtype)
+    return (1 - (taps - position[:, None]).abs()).clamp(min=0)[:, None, :, None]
 
 
 def shifted_by_gathering(

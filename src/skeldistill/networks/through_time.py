@@ -263,9 +263,8 @@ def as_one_vertex(x: Float[Tensor, "b c t v"], persons: int) -> Float[Tensor, "n
 
 
 def added(maps: list[Float[Tensor, "b c t v"]]) -> Float[Tensor, "b c t v"]:
-    """The sum of two maps."""
-    first, second = maps
-    return first + second
+    """The sum of some maps, in their order."""
+    return sum(maps[1:], start=maps[0])
 
 
 def residual(main: Path, beside: nn.Module | None) -> Path:
