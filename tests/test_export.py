@@ -27,7 +27,7 @@ from skeldistill.deploy.export_program import example, program_of
 from skeldistill.deploy.export_step import export_step
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.layouts import PENN13
-from skeldistill.networks import Network
+from skeldistill.networks import Network, msg3d, shiftgcn
 from skeldistill.prediction import Prediction, presence
 
 FILES = {"example.py", "labels.json", "layout.json", "preprocessing.json"}
@@ -518,6 +518,25 @@ def test_the_step_of_a_recurrent_network_remembers_everything(tmp_path):
     clips = np.random.default_rng(0).normal(size=(2, 2, 9, 13, 3)).astype(np.float32)
     ours = run_clip(folder / "step.onnx", StreamingStep(folded(network)), clips)
     np.testing.assert_allclose(ours, torch_scores(network)(clips), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ShiftGCN", "MSG3D"])
+def test_the_step_of_a_network_whose_windows_are_laid_out_beforehand(name, tmp_path, monkeypatch):
+    needs_onnx()
+    monkeypatch.setattr(shiftgcn, "BLOCKS", ((64, 2), (128, 2)))
+    monkeypatch.setattr(msg3d, "STAGES", ((96, 2), (192, 2)))
+    from skeldistill.deploy.export_step import export_step, run_clip
+    from skeldistill.deploy.folding import folded
+    from skeldistill.deploy.streaming_step import StreamingStep
+
+    network = seasoned(networks.find(name))
+    folder = tmp_path / "step"
+    export_step(Recogniser.of(network, about()), folder)
+    step = StreamingStep(folded(network))
+    for n, t in ((1, 8), (2, 40)):
+        clips = np.random.default_rng(t).normal(size=(n, 2, t, 13, 3)).astype(np.float32)
+        ours, theirs = run_clip(folder / "step.onnx", step, clips), torch_scores(network)(clips)
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * max(1.0, np.abs(theirs).max()))
 
 
 @pytest.mark.parametrize("persons", [1, 3])

@@ -1,5 +1,7 @@
 """Networks frame by frame: equal to the whole clip, whoever starts, ends and resets when."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from skeldistill.deploy.streaming_step import LastFrames, SinceStart, StreamingS
 from skeldistill.layouts import JHMDB15, NTU25, PENN13
 from skeldistill.networks import Network
 from skeldistill.networks.livegcn import movements
+from skeldistill.networks.shiftgcn import TemporalShift
 from skeldistill.networks.through_time import (
     ENDLESS,
     Chunk,
@@ -115,7 +118,7 @@ def test_equal_to_the_whole_clip(name):
         assert_same(stream.finish(), whole(network, clips))
 
 
-@pytest.mark.parametrize("name", ["STGCN", "LiveGCN"])
+@pytest.mark.parametrize("name", ["STGCN", "ShiftGCN", "MSG3D", "LiveGCN"])
 def test_equal_in_single_precision(name):
     network = exact(name).float()
     clips = clips_of(network, 90).float()
@@ -176,7 +179,7 @@ def network() -> Network:
 
 
 @pytest.mark.parametrize("window", [None, 10])
-@pytest.mark.parametrize("name", ["LiveGCN", "ResTCN", "DeepLSTM"])
+@pytest.mark.parametrize("name", ["LiveGCN", "ShiftGCN", "MSG3D", "ResTCN", "DeepLSTM"])
 def test_tracks_begin_and_end_when_they_like(name, window):
     network = exact(name)
     clips = clips_of(network, 190, n=3)
@@ -425,6 +428,62 @@ def test_what_cannot_be_streamed_is_one_clear_line():
         path(nn.Conv2d(1, 1, (5, 1)))
     with pytest.raises(ValueError, match="LSTM does not say how it treats time"):
         path(nn.Sequential(nn.LSTM(2, 2)))
+
+
+# ---------------------------------------------------------------- ShiftGCN
+
+
+def shifts(network: Network) -> list[tuple[TemporalShift, int]]:
+    """All shifts over time, and how many frames of the clip are one of theirs."""
+    found, stride = [], 1
+    for module in network.modules():
+        if isinstance(module, TemporalShift):
+            found.append((module, stride))
+            stride *= module.stride
+    return found
+
+
+@pytest.mark.parametrize(
+    ("least", "most"),
+    [(0.0, 0.0), (-1.0, 2.0), (1.2, 3.7), (-4.4, -2.6), (-0.5, 0.4)],
+    ids=["nowhere", "whole frames", "later", "earlier", "both ways"],
+)
+@torch.no_grad()
+def test_a_stream_sees_as_far_as_the_shifts_have_learned_to_reach(least, most):
+    network = exact("ShiftGCN")
+    delay = 0
+    for shift, stride in shifts(network):
+        shift.position.uniform_(least, most)
+        shift.position[:2] = torch.tensor([least, most])
+        delay += stride * max(0, math.ceil(most + (0.5 if shift.stride > 1 else 0)))
+    stream = Stream(network)
+    assert stream.delay == max(delay, network.temporal_stride - 1)
+    for t in (1, 7, 30):
+        clips = clips_of(network, t)
+        pushed(stream, clips)
+        assert_same(stream.finish(), whole(network, clips))
+
+
+@torch.no_grad()
+def test_a_stream_keeps_the_shifts_that_it_was_made_with():
+    network = exact("ShiftGCN")
+    clips = clips_of(network, 9)
+    before, stream = whole(network, clips), Stream(network)
+    for shift, _ in shifts(network):
+        shift.position.mul_(3)
+    pushed(stream, clips)
+    assert_same(stream.finish(), before)
+    assert Stream(network).delay > stream.delay
+
+
+def test_a_stream_may_end_after_any_frame_where_whole_clips_may_not():
+    network = made("ShiftGCN").eval()
+    clips = clips_of(network, 6).float()
+    with pytest.raises(ValueError, match="needs a multiple of 4 frames, got 6"):
+        network(clips)
+    stream = Stream(network)
+    pushed(stream, clips)
+    assert stream.finish().features.shape[3] == 2
 
 
 # ---------------------------------------------------------------- LiveGCN

@@ -28,9 +28,10 @@ class Stream:
     """Several tracks (rows) that a network recognises while they go on.
 
     After every frame of a clip was pushed, `finish` says what ``network(clip)`` says, for clips of
-    any length. While they go on, `push` says what is known of the frames so far: with a temporal
-    stride s, its scores change with every s-th frame. Rows may be reset and ended on their own, so
-    that tracks of different ages share one batch.
+    any length; where the network takes only some lengths (`frame_counts`), its layers still take
+    all. While they go on, `push` says what is known of the frames so far: with a temporal stride
+    s, its scores change with every s-th frame. Rows may be reset and ended on their own, so that
+    tracks of different ages share one batch.
 
     delay: frames after a frame that are needed before its result is out.
     receptive_field: frames that one frame of the features sees; `ENDLESS` (of `through_time`) where

@@ -67,7 +67,8 @@ class StreamingStep(nn.Module):
         )
         timings = [self._dry_run(phase)[0].timing for phase in range(self.frames)]
         delays = [self._delay(timing, phase) for phase, timing in enumerate(timings)]
-        self.delay = min(delays)
+        # Not before all frames that a frame of the last map stands for: somebody may be in them.
+        self.delay = min(delay for delay in delays if delay >= self.frames - 1)
         self.phase = delays.index(self.delay)
         timing = timings[self.phase]
         assert (timing.frames, timing.stride) == (1, self.frames), "temporal_stride is wrong"

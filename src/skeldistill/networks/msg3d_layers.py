@@ -137,66 +137,66 @@ class Window(MultiScale):
 
     def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s v"]:
         """Windows around every `stride`-th frame, zeros around the clip."""
-        y = self._of_windows(self._of_frames(x), self._kernel(), self.frames // 2)
+        y = self._of_frames(x, self._by_scale())
+        y = self._of_windows(y, self._kernel(), self.frames // 2)
         return self._made_one(y)
 
     def through_time(self) -> Path:
-        """A window of what is first made of each of its frames."""
+        """A window; its graph and weights are laid out once, and each frame once."""
         half = self.frames // 2
-        function = partial(self._of_windows, kernel=self._kernel().detach(), padding=0)
-        around = FramesAround(function, before=half, after=half, stride=self.stride)
-        return InTurn(EachFrame(self._of_frames), around, EachFrame(self._made_one))
+        of_frames = partial(self._of_frames, by_scale=self._by_scale().detach())
+        of_windows = partial(self._of_windows, kernel=self._kernel().detach(), padding=0)
+        around = FramesAround(of_windows, before=half, after=half, stride=self.stride)
+        return InTurn(EachFrame(of_frames), around, EachFrame(self._made_one))
 
-    def _of_frames(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b _ t v"]:
-        """Mixed, where that comes first; without the bias, so that zeros around a clip stay so."""
+    def _of_frames(
+        self, x: Float[Tensor, "b c t v"], by_scale: Float[Tensor, "kd c 1 1"]
+    ) -> Float[Tensor, "b i t e"]:
+        """Joints as channels, after mixing those where that comes first.
+
+        Without the bias, so that zeros around the clip are still zeros.
+        """
         if self.widens:
-            return x
-        weight = self.mixing.weight.unflatten(1, (-1, x.shape[1])).transpose(0, 1).flatten(0, 1)
-        return pointwise(x, weight, None)
+            return x.transpose(1, 3)
+        y = pointwise(x, by_scale, None).permute(0, 2, 3, 1)  # (b, t, u, k d)
+        y = y.unflatten(3, (len(self.adjacency), -1)).permute(0, 1, 4, 3, 2).flatten(3)
+        return y.permute(0, 3, 1, 2)  # (b, k u, t, d)
 
     def _of_windows(
-        self, x: Float[Tensor, "b _ t v"], kernel: Float[Tensor, "v w k v w"], padding: int
-    ) -> Float[Tensor, "b d s vw"]:
-        """Gathered, and mixed where that comes last; `padding` frames of zeros at both ends."""
-        gather = self._gathered_first if self.widens else self._mixed_first
-        return gather(x, kernel, padding)
+        self, x: Float[Tensor, "b i t e"], kernel: Float[Tensor, "o i w"], padding: int
+    ) -> Float[Tensor, "b o s e"]:
+        """Gathered from all frames; `padding` of them are zeros at either end."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        return functional.conv2d(x, kernel[..., None], None, (self.stride, 1), (padding, 0))
 
-    def _gathered_first(
-        self, x: Float[Tensor, "b c t v"], kernel: Float[Tensor, "v w k v w"], padding: int
-    ) -> Float[Tensor, "b d s vw"]:
-        y = self._over_frames(x.transpose(1, 3), kernel.flatten(0, 2), padding)  # (b, v w k, s, c)
-        y = y.permute(0, 2, 3, 1).unflatten(3, (-1, len(self.adjacency)))  # (b, s, c, v w, k)
-        y = y.permute(0, 1, 3, 4, 2).flatten(3)  # (b, s, v w, k c)
-        return pointwise(y.permute(0, 3, 1, 2), self.mixing.weight, self.mixing.bias)
-
-    def _mixed_first(
-        self, x: Float[Tensor, "b kd t v"], kernel: Float[Tensor, "v w k v w"], padding: int
-    ) -> Float[Tensor, "b d s vw"]:
+    def _made_one(self, y: Float[Tensor, "b o s e"]) -> Float[Tensor, "b d s v"]:
+        """Mixed, if not before; then a window's frames become one."""
         assert self.mixing.bias is not None
-        y = x.permute(0, 2, 3, 1)  # (b, t, u, k d)
-        y = y.unflatten(3, (len(self.adjacency), -1)).permute(0, 1, 4, 3, 2).flatten(3)
-        kernel = kernel.flatten(0, 1).flatten(1, 2)
-        y = self._over_frames(y.permute(0, 3, 1, 2), kernel, padding)  # (b, v w, s, d)
-        return y.transpose(1, 3) + self.mixing.bias[:, None, None]
-
-    def _made_one(self, y: Float[Tensor, "b d s vw"]) -> Float[Tensor, "b e s v"]:
-        """Every window's frames as one."""
+        if self.widens:
+            y = y.permute(0, 2, 3, 1).unflatten(3, (-1, len(self.adjacency)))  # (b, s, c, v w, k)
+            y = y.permute(0, 1, 3, 4, 2).flatten(3)  # (b, s, v w, k c)
+            y = pointwise(y.permute(0, 3, 1, 2), self.mixing.weight, self.mixing.bias)
+        else:
+            y = y.transpose(1, 3) + self.mixing.bias[:, None, None]
         y = self.normalisation(y).relu_()
         y = y.permute(0, 2, 3, 1).unflatten(2, (-1, self.frames)).flatten(3)  # (b, s, v, w d)
         weight = self.collapse.weight.squeeze((2, 4)).transpose(1, 2).flatten(1)
         y = pointwise(y.permute(0, 3, 1, 2), weight[:, :, None, None], self.collapse.bias)
         return self.collapse_normalisation(y)
 
-    def _kernel(self) -> Float[Tensor, "v w k u x"]:
-        """What joint v in frame w of a window takes from joint u in frame x of it."""
-        frames = (self.frames, -1)
-        return self.matrices().unflatten(1, frames).unflatten(3, frames).permute(2, 1, 0, 4, 3)
+    def _by_scale(self) -> Float[Tensor, "kd c 1 1"]:
+        """The weights of all scales, one scale after another."""
+        weight = self.mixing.weight.unflatten(1, (len(self.adjacency), -1))
+        return weight.transpose(0, 1).flatten(0, 1)
 
-    def _over_frames(
-        self, x: Float[Tensor, "b i t c"], kernel: Float[Tensor, "o i w"], padding: int
-    ) -> Float[Tensor, "b o s c"]:
-        x = x.contiguous(memory_format=torch.channels_last)
-        return functional.conv2d(x, kernel[..., None], None, (self.stride, 1), (padding, 0))
+    def _kernel(self) -> Float[Tensor, "o i w"]:
+        """What joint v in frame w of a window takes from joint u in frame x of it.
+
+        Of each scale (v w k, u, x) where channels are mixed later, else of all (v w, k u, x).
+        """
+        frames = (self.frames, -1)
+        kernel = self.matrices().unflatten(1, frames).unflatten(3, frames).permute(2, 1, 0, 4, 3)
+        return kernel.flatten(0, 2) if self.widens else kernel.flatten(0, 1).flatten(1, 2)
 
 
 class MultiScaleTemporal(nn.Module):
@@ -256,10 +256,10 @@ class MultiScaleTemporal(nn.Module):
         """
         reach, t = max(DILATIONS), x.shape[2]
         *parts, last = x.chunk(BRANCHES - 1, dim=1)
-        branches = [
-            convolved(layer, part[:, :, reach - apart : t - reach + apart])
-            for layer, part, apart in zip(self.dilated, parts, DILATIONS, strict=True)
-        ]
+        branches = []
+        for layer, part, apart in zip(self.dilated, parts, DILATIONS, strict=True):
+            assert isinstance(layer, nn.Conv2d)
+            branches.append(convolved(layer, part[:, :, reach - apart : t - reach + apart]))
         three = last[:, :, reach - 1 : t - reach + 1]
         branches.append(functional.max_pool2d(three, (3, 1), (self.stride, 1)))
         return torch.cat(branches, dim=1)
