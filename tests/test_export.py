@@ -520,7 +520,7 @@ def test_the_step_of_a_recurrent_network_remembers_everything(tmp_path):
     np.testing.assert_allclose(ours, torch_scores(network)(clips), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["ShiftGCN", "MSG3D"])
+@pytest.mark.parametrize("name", ["ShiftGCN", pytest.param("MSG3D", marks=pytest.mark.slow)])
 def test_the_step_of_a_network_whose_windows_are_laid_out_beforehand(name, tmp_path, monkeypatch):
     needs_onnx()
     monkeypatch.setattr(shiftgcn, "BLOCKS", ((64, 2), (128, 2)))
