@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,7 +29,33 @@ from skeldistill.layouts import COCO17, NTU25, PENN13
     lost=st.sampled_from([0.0, 0.5, 1.0]),
 )
 def test_laws(name, severity, seed, persons, frames, layout, channels, lost):
+    hold_laws(at_severity(name, severity), severity, seed, persons, frames, layout, channels, lost)
+
+
+@pytest.mark.parametrize("name", [name for name in SHELF if at_severity(name, 3).shown])
+@pytest.mark.parametrize("severity", range(1, 6))
+@pytest.mark.parametrize("layout", [COCO17, NTU25, PENN13], ids=lambda layout: layout.name)
+def test_laws_of_what_acts_on_what_is_shown(name, severity, layout):
+    """It says where, and that is what a clip loses: one that is drawn, or with shown: false."""
     part = at_severity(name, severity)
+    harder = replace(part, shown=False)
+    for frames in (1, 60, 300):
+        hold_laws(harder, severity, 0, 2, frames, layout, 3, 0.1)
+        blanked = part.blanked(frames, layout)
+        assert (blanked.shape, blanked.dtype) == ((frames, layout.num_joints), bool)
+        clip = some_clip(0, frames=frames, layout=layout, lost=0)
+        for each in (part, harder):
+            worse, scores = degraded(each, clip, layout)
+            assert np.array_equal(scores == 0, np.broadcast_to(blanked, scores.shape))
+            assert np.array_equal(worse[scores > 0], clip[0][scores > 0])
+    with pytest.raises(ValueError, match=r"makes no view .*robustness.*shown: false") as error:
+        degradations.for_clips(name, part.severities[severity - 1])
+    assert "\n" not in str(error.value)
+    options = {**part.severities[severity - 1], "shown": False}
+    assert degradations.for_clips(name, options) == harder
+
+
+def hold_laws(part, severity, seed, persons, frames, layout, channels, lost):
     joints, scores = some_clip(
         seed, persons=persons, frames=frames, layout=layout, channels=channels, lost=lost
     )

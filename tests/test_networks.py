@@ -68,6 +68,19 @@ def test_works_on_every_layout(name, layout, persons, channels):
     assert (said.features >= network.lowest_feature).all()
 
 
+@shelf
+def test_blanks_are_nothing_but_blanks(name):
+    network = seasoned(made(name)).eval()
+    clips = batch(network)
+    before, nothing = clips.clone(), torch.zeros(clips.shape[2:4], dtype=torch.bool)
+    with torch.no_grad():
+        whole, empty = network(clips), network.with_blanks(clips, ~nothing)
+        torch.testing.assert_close(network.with_blanks(clips, nothing).logits, whole.logits)
+    assert torch.equal(clips, before)
+    assert empty.logits.isfinite().all()
+    assert not empty.present.any()
+
+
 @pytest.mark.parametrize("t", [1, 2, 5, 12])
 @shelf
 def test_any_number_of_frames(name, t):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from browser import Browser
 from scipy import stats
 from stores import small_experiment
 
-from skeldistill import checkpoint, recipe
+from skeldistill import checkpoint, degradations, recipe
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import evaluation_clips
 from skeldistill.data.store import Store
@@ -22,7 +23,9 @@ from skeldistill.report.page import fill
 from skeldistill.robustness import sweep as robustness
 from skeldistill.robustness.answers import CACHE, Kept, Swept
 from skeldistill.robustness.rows import Method, Reference, best_clean, comparisons, rows
-from skeldistill.robustness.sweep import finished, sweep
+from skeldistill.robustness.runs import finished, labelled
+from skeldistill.robustness.settings import USUAL, Setting, named
+from skeldistill.robustness.sweep import sweep
 from skeldistill.training.evaluate import evaluate
 from skeldistill.training.experiment import run
 from skeldistill.training.task import Task
@@ -120,7 +123,7 @@ def test_a_point_is_what_evaluating_a_degraded_store_gives(experiment, swept, tm
 
 
 def _severities(name):
-    return robustness.degradations.find(name).severities
+    return degradations.find(name).severities
 
 
 def test_what_was_measured_is_not_measured_again(experiment, swept, monkeypatch):
@@ -155,12 +158,48 @@ def test_what_is_kept_of_the_clips_is_a_bit_for_each(experiment, swept):
     assert (list(ids), right.tolist()) == (list(task.said().ids), task.said().right.tolist())
 
 
-def test_two_experiments_are_told_apart(experiment, swept):
-    both = sweep([experiment, experiment], NAMES[:1], methods=["low"])
-    assert [row["name"] for row in both["methods"]] == ["run: low"] * 2
+def test_two_experiments_of_one_name_are_told_apart(experiment, swept, tmp_path):
+    other = shutil.copytree(experiment, tmp_path / "other" / "run")
+    both = sweep([experiment, other], NAMES[:1], methods=["low"])
+    mine = f"{experiment.parent.name}/run"
+    assert [row["name"] for row in both["methods"]] == [f"{mine}: low", "other/run: low"]
+    assert both["title"] == f"Robustness of {mine}, other/run"
     kept = {row["name"]: row["kept"] for row in sweep([experiment], NAMES[:1])["methods"]}
-    assert both["relative_to"]["name"] == "run: teacher"  # though it is not among the methods
+    assert both["relative_to"]["name"] == f"{mine}: teacher"  # though it is not among the methods
     assert both["methods"][0]["kept"] == kept["low"]
+
+
+def test_runs_are_called_as_shortly_as_tells_them_apart(tmp_path, monkeypatch):
+    told = labelled([tmp_path / "a/runs/x", tmp_path / "b/runs/x", tmp_path / "b/y"])
+    assert list(told.values()) == ["a/runs/x", "b/runs/x", "y"]
+    (tmp_path / "b/y").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "b/y")
+    assert list(labelled([Path(), tmp_path / "b" / "y"]).values()) == ["y"]  # one folder, once
+    assert list(labelled([tmp_path, tmp_path / tmp_path.name]).values()) == [
+        f"{tmp_path.parent.name}/{tmp_path.name}",
+        f"{tmp_path.name}/{tmp_path.name}",
+    ]
+
+
+def test_a_method_need_not_be_in_every_run(experiment, tmp_path):
+    told = small_experiment(tmp_path, ("teacher", "low+augmentation"), learning_rate=0.05)
+    run(recipe.parse(told), tmp_path / "second")
+    both = sweep([experiment, tmp_path / "second"], NAMES[:1], methods=["low", "low+augmentation"])
+    names = [row["name"] for row in both["methods"]]
+    assert names == ["run: low", "second: low+augmentation"]
+    with pytest.raises(ValueError, match=r"second has no method low; leave the run out"):
+        sweep([experiment, tmp_path / "second"], NAMES[:1], methods=["low"])
+
+
+def test_options_hold_at_every_severity():
+    text = "usual, PartOcclusion:part=left_arm,share=0.5,Jitter,RAGCNParts:shown=false"
+    names = named(text)
+    assert names == (*USUAL, "PartOcclusion:part=left_arm,share=0.5", "RAGCNParts:shown=false")
+    arm, parts = (Setting(degradation=name, severity=1) for name in names[-2:])
+    assert (arm.made.part, arm.made.share) == ("left_arm", 0.5)
+    assert parts.options == {"part": 3, "shown": False}
+    assert not parts.made.shown
+    assert Setting(degradation="RAGCNParts", severity=1).made.shown
 
 
 @pytest.fixture
@@ -256,6 +295,29 @@ def test_the_table_for_a_paper_has_a_line_a_method(swept):
     assert r"Clean top-1 \%" in lines[0]
 
 
+def test_what_is_blanked_is_said(swept):
+    assert report.shown_note(swept) == ""
+    entries = [{"name": "RAGCNParts", "severities": [{"part": 1}] * 5, "shown": True}]
+    note = report.shown_note({**swept, "degradations": entries})
+    assert note.startswith("Blanked in what each network is shown")
+    assert note.endswith(": RAGCNParts.")
+
+
+def test_no_two_lines_of_a_figure_look_alike(swept):
+    one = swept["methods"][1]
+    views = ["high", *["low"] * 5, "high", *["low"] * 5]
+    methods = [{**one, "name": f"method {i}", "view": view} for i, view in enumerate(views)]
+    (entry, _) = swept["degradations"]
+    severities = [{**severity, "burst": 3} for severity in entry["severities"]]
+    entry = {**entry, "severities": severities}
+    drawn = report.figure({**swept, "methods": methods, "degradations": [entry]})
+    (axes,) = drawn.axes
+    patterns = {str(line._dash_pattern) + line.get_color() for line in axes.lines}
+    assert len(patterns) == len(axes.lines) == 12
+    ticks = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert ticks == ["clean", *(f"{severity['probability']:g}" for severity in severities)]
+
+
 def test_from_the_command_line(skeldistill, experiment, swept, tmp_path):
     code, out, err = skeldistill(
         "robustness", experiment, "--degradations", ",".join(NAMES), "--out", tmp_path / "made"
@@ -289,6 +351,9 @@ def test_a_browser_sorts_the_table(swept, tmp_path):
     ("words", "said"),
     [
         (("--degradations", "JointOclusion"), "JointOcclusion"),
+        (("--degradations", "Jitter:deviaton=1"), "did you mean 'deviation'"),
+        (("--degradations", "Jitter:deviation"), "write 'deviation' as option=value"),
+        (("--degradations", "Jitter:deviation=0.1"), "the same at all severities"),
         (("--methods", "lo"), "low"),
         (("--on", "middle"), "own, high, low"),
     ],

@@ -12,12 +12,16 @@ from skeldistill.waiting import loading
 
 
 def robustness(
-    runs: Annotated[list[Path], typer.Argument(help="Experiments' folders.", metavar="RUN...")],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of experiments.", metavar="RUN...")],
     degradations: Annotated[
-        str, typer.Option(help="Degradations, comma-separated; 'usual', or 'all' of the shelf.")
+        str,
+        typer.Option(
+            help="Degradations, comma-separated; 'usual', or 'all' of the shelf. Options after a "
+            "colon hold at every severity: RAGCNParts:shown=false."
+        ),
     ] = "usual",
     methods: Annotated[
-        str | None, typer.Option(help="Only these methods, comma-separated.")
+        str | None, typer.Option(help="Only these methods of each run, comma-separated.")
     ] = None,
     on: Annotated[
         str,
@@ -39,26 +43,24 @@ def robustness(
     from typing import cast, get_args
 
     from skeldistill import recipe
-    from skeldistill.degradations import SHELF
     from skeldistill.files import write_text
 
     # another folder is told before torch is there
     known = {name for run in runs for name in recipe.load(run / "recipe.yaml").methods}
     with loading():
         from skeldistill.report import robustness as report
-        from skeldistill.robustness.sweep import USUAL, On, sweep
+        from skeldistill.robustness.settings import named
+        from skeldistill.robustness.sweep import On, sweep
 
     if on not in get_args(On):
         raise ValueError(f"--on {on}: choose from {', '.join(get_args(On))}")
-    named = {"usual": USUAL, "all": tuple(SHELF)}.get(degradations)
-    names = named or tuple(degradations.split(","))
     console = terminal.console(stderr=True)
     # elsewhere than in a terminal a bar that goes away leaves an empty line
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task("evaluations", total=None)
         results = sweep(
             runs,
-            names,
+            named(degradations),
             methods=listed(methods, known) if methods else (),
             on=cast(On, on),
             seed=seed,

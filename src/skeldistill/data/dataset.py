@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 
 from skeldistill import completions, degradations, recipe
 from skeldistill.data.batch import Batch
@@ -27,12 +27,14 @@ class Side:
 
     augmentation: degradations drawn afresh for every clip and epoch, in training only.
     completion: what fills the joints that augmentation loses (the store is complete already).
+    blanked: where all that the network is shown is 0, in evaluation; see `Degradation.blanked`.
     """
 
     store: Store
     sampling: Sampling
     augmentation: tuple[recipe.Part, ...] = ()
     completion: recipe.Part | None = None
+    blanked: Bool[np.ndarray, "t v"] | None = None
 
     @property
     def channels(self) -> int:
@@ -46,10 +48,7 @@ class Side:
 
     @cached_property
     def _degradations(self) -> list[degradations.Degradation]:
-        return [
-            build("degradation", degradations.find(part.name), part.options)
-            for part in self.augmentation
-        ]
+        return [degradations.for_clips(part.name, part.options) for part in self.augmentation]
 
     @cached_property
     def _fill(self) -> completions.Completion | None:
@@ -78,7 +77,8 @@ class Side:
         return shown(ragged, rows, choice, self.sampling, self.layout, self.store.channels, sizes)
 
     def check(self, rows: Int64[np.ndarray, " n"]) -> None:
-        """Refuse clips that cannot be shown as the sampling says."""
+        """Refuse clips that cannot be shown as the sampling says, and what degrades no clip."""
+        _ = self._degradations
         if self.sampling.normalisation == "image":
             self._image_sizes(rows)
 

@@ -83,11 +83,11 @@ def derived(
     """
     if not worse and completion is None:
         return store
+    parts = [degradations.for_clips(part.name, part.options) for part in worse]
     told = described(worse, completion, seed, chance)
     made = place_of_derived(store, told, folder)
     if made.exists():
         return Store.open(made)
-    parts = [build("degradation", degradations.find(part.name), part.options) for part in worse]
     fill = (
         build("completion", completions.find(completion.name), completion.options)
         if completion

@@ -9,7 +9,13 @@ Three ways of losing frames are three parts (`HeldFrames`, `InterpolatedFrames`,
 `DroppedFrames`), and so are occlusion by frame and by clip (`JointOcclusion`,
 `ClipJointOcclusion`). Everything that depends on lengths is measured in body sizes, so that it
 means the same in pixels and in metres.
+
+Two published protocols act on what a network is shown instead of on a clip (`Degradation.shown`):
+`skeldistill robustness` has them, views and augmentation do not (`for_clips`).
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from skeldistill.degradations.block_dropout import BlockDropout
 from skeldistill.degradations.burst_occlusion import BurstOcclusion
@@ -34,7 +40,7 @@ from skeldistill.degradations.random_frames import RandomFrames
 from skeldistill.degradations.scale_drift import ScaleDrift
 from skeldistill.degradations.seeding import apply, clip_rng, degrade
 from skeldistill.degradations.translation_drift import TranslationDrift
-from skeldistill.shelf import pick
+from skeldistill.shelf import build, pick
 
 SHELF: dict[str, type[Degradation]] = {
     part.__name__: part
@@ -66,6 +72,21 @@ SHELF: dict[str, type[Degradation]] = {
 def find(name: str) -> type[Degradation]:
     """The class called `name`, to be given its options; ValueError names the nearest one."""
     return pick("degradation", SHELF, name)
+
+
+def for_clips(name: str, options: Mapping[str, Any]) -> Degradation:
+    """A degradation with the options of a recipe, for a view or for augmentation.
+
+    Raises:
+        ValueError: no such degradation, other options, or one that acts on no clip.
+    """
+    part: Degradation = build("degradation", find(name), options)
+    if part.shown:
+        raise ValueError(
+            f"{name} blanks what a trained network is shown, and so makes no view and no "
+            "augmentation: `skeldistill robustness` has it; shown: false lets clips lose the joints"
+        )
+    return part
 
 
 def at_severity(name: str, severity: int) -> Degradation:
@@ -109,4 +130,5 @@ __all__ = [
     "clip_rng",
     "degrade",
     "find",
+    "for_clips",
 ]

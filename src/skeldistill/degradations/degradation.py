@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from skeldistill.layouts import Layout
 
@@ -24,6 +24,9 @@ class Degradation(ABC):
     shortens: ClassVar[bool] = False
     """Whether the clip may come back with fewer frames."""
 
+    shown: bool = False
+    """Whether it acts on what a network is shown rather than on the clip; see `blanked`."""
+
     @abstractmethod
     def __call__(
         self,
@@ -34,3 +37,11 @@ class Degradation(ABC):
         rng: np.random.Generator,
     ) -> tuple[Float32[np.ndarray, "m s v c"], Float32[np.ndarray, "m s v"]]:
         """The worse joints and scores; the number of frames may become smaller."""
+
+    def blanked(self, frames: int, layout: Layout) -> Bool[np.ndarray, "t v"]:
+        """Where all that a network is shown of so many frames is made 0, in every person.
+
+        Of degradations that are `shown`. The clip itself stays whole: frames are chosen from it,
+        and streams and branches computed of it, before anything is blanked.
+        """
+        raise AssertionError(f"{type(self).__name__} acts on clips")

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -35,6 +35,13 @@ class ThreeBranchNetwork(Network):
         """Recognise a batch of clips."""
         self.check(joints)
         return self.from_branches(self.branches(joints))
+
+    def with_blanks(
+        self, joints: Float[Tensor, "n m t v c"], blanked: Bool[Tensor, "t v"]
+    ) -> Prediction:
+        """Recognise clips where some of the branches is 0, angles too."""
+        self.check(joints)
+        return self.from_branches(self.branches(joints).masked_fill(blanked[..., None], 0))
 
     def from_branches(self, branches: Float[Tensor, "n i c t v m"]) -> Prediction:
         """Recognise a batch of clips whose branches are ready, in the authors' order of axes.

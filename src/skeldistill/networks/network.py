@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from skeldistill.layouts import Layout
@@ -61,6 +61,15 @@ class Network(nn.Module):
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
         """Recognise a batch of clips."""
         raise AssertionError("every network defines forward")
+
+    def with_blanks(
+        self, joints: Float[Tensor, "n m t v c"], blanked: Bool[Tensor, "t v"]
+    ) -> Prediction:
+        """Recognise clips where some of what the network is shown is 0.
+
+        A network that first computes branches of the joints blanks those, all of their channels.
+        """
+        return self(joints.masked_fill(blanked[..., None], 0))
 
     def through_time(self) -> Path:
         """How the joints' map ``(b, c, t, v)`` passes the network, to run frame by frame.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -102,6 +102,13 @@ class RAGCN(Network):
         """Recognise a batch of clips."""
         self.check(joints)
         return self._recognised(self.branches(joints))
+
+    def with_blanks(
+        self, joints: Float[Tensor, "n m t v c"], blanked: Bool[Tensor, "t v"]
+    ) -> Prediction:
+        """Recognise clips where some of the branches is 0, as the authors test occlusion."""
+        self.check(joints)
+        return self._recognised(self.branches(joints).masked_fill(blanked[..., None], 0))
 
     def branches(self, joints: Float[Tensor, "n m t v c"]) -> Float[Tensor, "n m t v d"]:
         """Joints, how far they move until the next frame (0 in the last), and from the centre."""

@@ -76,15 +76,18 @@ def figure(results: Robustness) -> Figure:
 
 
 def _panel(axes: Axes, entry: dict[str, Any], methods: list[dict[str, Any]]) -> None:
+    teachers = [method["name"] for method in methods if method["view"] == "high"]
     for place, method in enumerate(methods):
         points = [method["clean"], *method["curves"][entry["name"]]]
-        teacher = method["view"] == "high"
-        colour = GREY if teacher else COLOURS[place % len(COLOURS)]
+        if method["view"] == "high":
+            colour, style = GREY, teachers.index(method["name"])
+        else:  # once all colours are used, they come back with other styles
+            colour, style = COLOURS[place % len(COLOURS)], place + place // len(COLOURS)
         axes.plot(
             range(6),
             [point["mean"] for point in points],
             color=colour,
-            linestyle=STYLES[place % len(STYLES)],
+            linestyle=STYLES[style % len(STYLES)],
             marker=".",
             label=plain(method["name"]),
         )
@@ -92,16 +95,21 @@ def _panel(axes: Axes, entry: dict[str, Any], methods: list[dict[str, Any]]) -> 
             low, high = ([point[end] for point in points] for end in ("low", "high"))
             axes.fill_between(range(6), low, high, color=colour, alpha=0.12, linewidth=0)
     axes.set_title(entry["name"], fontsize=10)
-    axes.set_xticks(
-        range(6), ["clean", *map(options, entry["severities"])], fontsize=7, rotation=35
-    )
+    axes.set_xticks(range(6), ["clean", *_ticks(entry["severities"])], fontsize=7, rotation=35)
     axes.set_ylim(0, 100)
     axes.grid(axis="y", color="#d5dae0", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def _ticks(severities: list[dict[str, Any]]) -> list[str]:
+    """The values by which the severities differ."""
+    first, *others = severities
+    same = {key for key, value in first.items() if all(one[key] == value for one in others)}
+    return [options({k: v for k, v in one.items() if k not in same}) for one in severities]
+
+
 def options(severity: dict[str, Any]) -> str:
-    """A severity's options, short enough for an axis: the values alone."""
+    """A severity's options in short: the values alone."""
     return ", ".join(
         f"{value:g}" if isinstance(value, float) else str(value) for value in severity.values()
     )
@@ -131,7 +139,8 @@ def as_latex(results: Robustness) -> str:
     headings = ["Method", *_headings(results)]
     lines = [list(map(latex.plain, line)) for line in _lines(results)]
     table = latex.tabular(list(map(latex.plain, headings)), [lines])
-    notes = map(latex.comment, (kept_note(results), summary(results)))
+    told = filter(None, (kept_note(results), shown_note(results), summary(results)))
+    notes = map(latex.comment, told)
     return "\n".join([latex.PACKAGE, *table, *notes, ""])
 
 
@@ -142,6 +151,17 @@ def kept_note(results: Robustness) -> str:
         f"{_reference(results)}, which is taken as known. The columns after it: mean top-1 over "
         "the five severities. 95 % intervals over seeds and clips, with one seed over folds, by "
         "Student's t."
+    )
+
+
+def shown_note(results: Robustness) -> str:
+    """Which degradations act on what networks are shown; nothing where none does."""
+    names = [entry["name"] for entry in results["degradations"] if entry["shown"]]
+    if not names:
+        return ""
+    return (
+        f"Blanked in what each network is shown, after completion, streams and branches: "
+        f"{', '.join(names)}."
     )
 
 
@@ -197,6 +217,7 @@ def content(results: Robustness) -> dict[str, Any]:
             )
             for entry in results["degradations"]
         ],
+        "shown_note": shown_note(results),
         "data": {},
     }
 

@@ -1,13 +1,17 @@
 """Evaluation: what a network says of every clip, and how often it is right."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64
+from torch import Tensor
 
 from skeldistill.data.dataset import Examples
 from skeldistill.networks.network import Network
+from skeldistill.prediction import Prediction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +67,18 @@ def evaluate(
     """Run a network over clips, and leave it in the mode it was in.
 
     Nothing is left to chance, but for the student's augmentation where an epoch is given; it is
-    then drawn from `seed`, the epoch and each clip's id.
+    then drawn from `seed`, the epoch and each clip's id. What the student's side blanks is blanked.
     """
     was_training = network.training
     network.eval()
-    turns = examples.student.sampling.test_clips
+    turns, blanked = examples.student.sampling.test_clips, examples.student.blanked
+    recognise: Callable[[Tensor], Prediction] = network
+    if blanked is not None:
+        recognise = partial(network.with_blanks, blanked=torch.from_numpy(blanked).to(device))
     total = np.zeros((0,), np.float32)
     for turn in range(turns):
         logits = [
-            network(batch.joints.to(device)).logits.float().cpu().numpy()
+            recognise(batch.joints.to(device)).logits.float().cpu().numpy()
             for batch in examples.testing(batch_size, turn, seed=seed, epoch=epoch)
         ]
         joined = np.concatenate(logits)
