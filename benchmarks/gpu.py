@@ -30,6 +30,7 @@ from skeldistill import cost
 from skeldistill.data.batch import Batch
 from skeldistill.distillation.distill import Distiller
 from skeldistill.files import write_text
+from skeldistill.training.compiling import compile_networks
 from skeldistill.training.machine import machine
 from skeldistill.training.train import set_gradients
 
@@ -84,10 +85,12 @@ def _moved(distiller: Distiller, place: torch.device) -> Distiller:
 
 
 def _compiled(setting: Setting, place: torch.device) -> tuple[Distiller, Batch]:
+    """The student compiled as in training; as it was, with a line in the log, where that fails."""
     distiller, batch = distiller_and_batch(setting)
-    distiller = _moved(distiller, place)
-    distiller.student.compile()
-    return distiller, batch.to(place)
+    distiller, batch = _moved(distiller, place), batch.to(place)
+    trial = student_alone(distiller, batch)
+    compile_networks([distiller.student], trial, distiller.buffers())
+    return distiller, batch
 
 
 def _whole(make: Callable[[Distiller, Batch], Step], distiller: Distiller, batch: Batch) -> Step:

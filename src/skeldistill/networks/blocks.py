@@ -179,11 +179,24 @@ class Dropout(nn.Module):
         b, c, t, v = x.shape
         kept = max(1, round(256 * (1 - self.probability)))
         words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device)
-        drawn = words.random_(-(2**63), None).view(torch.uint8)[: x.numel()]
+        if torch.compiler.is_compiling():
+            _draw(words)
+        else:
+            words.random_(-(2**63), None)
+        drawn = words.view(torch.uint8)[: x.numel()]
         # Drawn in the order of memory (channels last), so that the product is one straight pass.
         # As numbers of x's kind: a product with booleans would turn them into such, twice.
         keep = (drawn < kept).to(x.dtype).mul_(256 / kept)
         return x * keep.view(b, t, v, c).permute(0, 3, 1, 2)
+
+
+@torch.library.custom_op("skeldistill::draw", mutates_args=("words",))
+def _draw(words: Tensor) -> None:
+    """Overwrite 64-bit words with random bits: one operation to a compiler.
+
+    It would end its graph at `random_`, and draw by a generator of its own.
+    """
+    words.random_(-(2**63), None)
 
 
 def initialise(network: nn.Module) -> None:

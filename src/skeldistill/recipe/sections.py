@@ -236,6 +236,11 @@ class Training(Section):
         description="class_aware: clips come in pairs of one class (PLKD's positives)",
     )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    compile: bool = Field(
+        default=False,
+        description="compile the teacher, and a student whose gradients are not revised, by "
+        "torch.compile: minutes before the first step, for GPUs; results agree to rounding",
+    )
 
 
 class Method(Section):

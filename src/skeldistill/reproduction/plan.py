@@ -269,7 +269,7 @@ def _mark(experiment: Experiment, method: str) -> str:
             for name in (method, *recipe.needs(method))
         ],
         "sampling": recipe.sampling_of(method).model_dump(),
-        "training": recipe.training_of(method).model_dump(mode="json"),
+        "training": recipe.training_of(method).model_dump(mode="json", exclude={"compile"}),
         "seeds": recipe.seeds,
     }
     return json.dumps(said, sort_keys=True)

@@ -60,7 +60,10 @@ class Task:
             "method": method.model_dump(mode="json"),
             "network": network_part(recipe, method).model_dump(),
             "sampling": recipe.sampling_of(self.method).model_dump(),
-            "training": recipe.training_of(self.method).model_dump(mode="json"),
+            # compiled or not, what comes out is the same but for rounding
+            "training": recipe.training_of(self.method).model_dump(
+                mode="json", exclude={"compile"}
+            ),
             "seed": self.seed,
         }
 

@@ -4,10 +4,12 @@ All chance of an epoch comes from the seed and the epoch's number, so that a run
 interrupted goes on exactly as it would have.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,11 @@ from skeldistill.distillation.synchronised import synchronised
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import Training
 from skeldistill.training import state
+from skeldistill.training.compiling import compile_networks, compiled_alone, leave_eager
 from skeldistill.training.events import Events
 from skeldistill.training.tally import Tally
+
+LOG = logging.getLogger(__name__)
 
 LOOK_EVERY = 100
 """Steps after which the losses are looked at; every look waits for the device."""
@@ -103,6 +108,7 @@ def fit(
     _begin_momentum(sgd, learned)
     optimizer: Any = fabric.setup_optimizers(sgd)  # one, where it may be several
     examples = _remembered(fabric, distiller, examples, training)
+    compiled = _compiled(fabric, distiller, examples, training, reviser) if training.compile else []
     for epoch in range(len(history), training.epochs):
         began = time.perf_counter()
         # dropout; on CPUs the lowest 32 bits of a seed are all that counts
@@ -118,11 +124,10 @@ def fit(
         )
         for step, batch in enumerate(batches):
             batch = batch.to(fabric.device)
-            rate = learning_rate(training, epoch + step / steps)
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = learning_rate(training, epoch + step / steps)
             clips = min(training.batch_size, len(examples) - step * training.batch_size)
-            with processes.together(clips):
+            with processes.together(clips), compiled_alone(bool(compiled)):
                 said = _differentiated(fabric, distiller, batch, epoch, learned, reviser)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -130,9 +135,14 @@ def fit(
             tally.add_skipped(distiller.skipped())
             if (step + 1) % LOOK_EVERY == 0 or step + 1 == steps:
                 _refuse_no_number(tally, learned, examples, epoch, folder)
-            last = history[-1] if history else None
             watch(
-                Progress(epoch=epoch, epochs=training.epochs, step=step + 1, steps=steps, last=last)
+                Progress(
+                    epoch=epoch,
+                    epochs=training.epochs,
+                    step=step + 1,
+                    steps=steps,
+                    last=history[-1] if history else None,
+                )
             )
         entry = {
             "epoch": epoch + 1,
@@ -145,6 +155,7 @@ def fit(
         if processes.first():
             state.save(folder, distiller, optimizer, history, scaling)
             events.write(_scalars(entry), step=epoch + 1)
+    leave_eager(compiled)
     return history
 
 
@@ -182,6 +193,41 @@ def _remembered(
     with fabric.autocast():
         known = distiller.remember(examples, training.batch_size, fabric.device)
     return replace(examples, teacher=None) if known else examples
+
+
+def _compiled(
+    fabric: Fabric,
+    distiller: Distiller,
+    examples: Examples,
+    training: Training,
+    reviser: Reviser | None,
+) -> list[torch.nn.Module]:
+    """Compile what can be: the teacher, and the student where no gradient is revised.
+
+    Revision walks the graph that autograd keeps of the student, of which a compiled network leaves
+    one node.
+    """
+    if processes.count() > 1:
+        LOG.warning("several processes normalise batches together, which cannot be compiled")
+        return []
+    networks: list[torch.nn.Module] = []
+    if reviser is None or not distiller.losses:
+        networks.append(distiller.student)
+    if distiller.teacher is not None and examples.teacher is not None:  # it is asked in every step
+        networks.append(distiller.teacher)
+
+    def trial() -> None:
+        # two, since how many clips have a match may differ, which has to be seen
+        for batch in islice(examples.training(training.batch_size, seed=0, epoch=0), 2):
+            with fabric.autocast():
+                _, task, terms = distiller(batch.to(fabric.device), 0)
+            fabric.backward(task + sum(terms.values()))
+        distiller.zero_grad(set_to_none=True)
+
+    distiller.train()
+    if networks and compile_networks(networks, trial, distiller.buffers()):
+        return networks
+    return []
 
 
 def _enough_for_all(clips: int, batch_size: int, steps: int) -> None:

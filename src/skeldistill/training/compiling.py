@@ -1,0 +1,64 @@
+"""Networks compiled by ``torch.compile`` while they train, and computed as ever where that fails.
+
+A network is compiled in place, so that its modules keep their names. What is compiled is decided
+in a trial before the first step: there a missing compiler or an operation that it does not know is
+found out, and not in the middle of a training. Later nothing is compiled anew.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+LOG = logging.getLogger(__name__)
+
+
+def compile_networks(
+    networks: Sequence[nn.Module], trial: Callable[[], object], buffers: Iterable[Tensor]
+) -> bool:
+    """Compile networks in place, unless that fails: then all stay eager, and the log says so.
+
+    Args:
+        networks: those to compile.
+        trial: computes with them as a step does, there and back. All sizes that should be computed
+            by compiled code must occur in it: see `compiled_alone`.
+        buffers: what a step changes by itself, such as running statistics; after the trial they
+            are what they were before.
+
+    Returns:
+        Whether they are compiled.
+    """
+    before = [(buffer, buffer.clone()) for buffer in buffers]
+    try:
+        for network in networks:
+            network.compile(options={"fallback_random": True})  # dropout as ever
+        trial()
+    except Exception as error:  # of many kinds: whatever the compiler says
+        LOG.warning("torch.compile fails, so all is computed without: %s", _first_line(error))
+        leave_eager(networks)
+        return False
+    finally:
+        with torch.no_grad():
+            for buffer, was in before:
+                buffer.copy_(was)
+    return True
+
+
+def leave_eager(networks: Sequence[nn.Module]) -> None:
+    """Undo `compile_networks`."""
+    for network in networks:
+        network._compiled_call_impl = None  # torch has no word for it
+
+
+def compiled_alone(compiled: bool) -> AbstractContextManager:
+    """A context in which nothing is compiled anew: what the trial did not see is computed eagerly.
+
+    So no step waits for a compiler, or fails by it, because its batch is smaller than others.
+    """
+    return torch.compiler.set_stance("eager_on_recompile") if compiled else nullcontext()
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
