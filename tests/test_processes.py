@@ -20,6 +20,7 @@ from skeldistill import recipe as recipes
 from skeldistill.data.batch import Batch
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import SOLITARY, Clips
+from skeldistill.distillation.synchronised import synchronised
 from skeldistill.recipe import Part, Sampling, Training
 from skeldistill.training.experiment import run
 from skeldistill.training.train import fit
@@ -138,6 +139,19 @@ def test_one_process_is_left_alone(monkeypatch):
         assert processes.total_gradients([x, None], [x, x]) == [x, None]
         assert processes.told(7) == 7
         assert processes.share(2) == 1.0
+
+
+def test_batch_normalisation_may_stay_with_each_process(monkeypatch):
+    monkeypatch.setattr(processes, "several", lambda: True)
+    monkeypatch.setattr(processes, "stacked", lambda tensor: tensor.unsqueeze(0).expand(2, -1))
+    monkeypatch.setattr(processes, "summed", lambda tensor: 2 * tensor)
+    x, layers = torch.randn(6, 3, 4, 2), [torch.nn.BatchNorm2d(3) for _ in range(2)]
+    said = []
+    for layer, wanted in zip(layers, (True, False), strict=True):
+        with synchronised(wanted):
+            said.append(layer(x))
+    torch.testing.assert_close(*said)  # as if both processes had the same clips
+    assert ["Synchronised" in type(one.grad_fn).__name__ for one in said] == [True, False]
 
 
 @pytest.mark.parametrize(

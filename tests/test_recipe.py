@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from skeldistill import recipe
 from skeldistill.recipe import LossTerm
 from skeldistill.recipe.reading import changed
+from skeldistill.training.task import Task
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 LEAST = {"name": "least", "data": {"high": {"reader": "synthetic"}}}
@@ -233,3 +234,12 @@ def test_a_loss_that_would_never_act_is_refused():
 def test_methods_that_would_share_a_folder_are_refused(other):
     with pytest.raises(ValueError, match=f"'KL; soft' and {re.escape(repr(other))} would share"):
         recipe.parse({**LEAST, "methods": {"KL; soft": {}, other: {}}})
+
+
+def test_what_does_not_change_a_training_is_not_in_what_marks_it(tmp_path):
+    def settings(**training) -> dict:
+        parsed = recipe.parse({**LEAST, "methods": ["teacher"], "training": training})
+        return Task(recipe=parsed, root=tmp_path, method="teacher", fold=0, seed=0).settings
+
+    assert settings() == settings(compile=True) == settings(synchronise_batch_norm=True)
+    assert settings(synchronise_batch_norm=False) != settings()

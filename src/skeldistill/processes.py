@@ -190,7 +190,8 @@ def total_gradients(gradients: Gradient, parameters: Sequence[Tensor]) -> list[T
         (torch.zeros_like(parameter) if gradient is None else gradient).flatten()
         for gradient, parameter in zip(gradients, parameters, strict=True)
     ]
-    long = summed(torch.cat([*parts, there.to(parameters[0])]))
+    long = torch.cat([*parts, there.to(parameters[0])])
+    distributed.all_reduce(long)
     *sums, there = long.split([*(part.numel() for part in parts), len(parts)])
     # looked at, which waits for the device, only if some are missing here
     missing = any(one is None for one in gradients)
@@ -199,6 +200,13 @@ def total_gradients(gradients: Gradient, parameters: Sequence[Tensor]) -> list[T
         one.view_as(parameter).to(parameter.dtype) if is_there else None
         for one, parameter, is_there in zip(sums, parameters, present, strict=True)
     ]
+
+
+def stacked(tensor: Shaped[Tensor, "*any"]) -> Shaped[Tensor, "every ..."]:
+    """What all processes have of one shape, in order, as constants, in one exchange."""
+    found = [torch.empty_like(tensor) for _ in range(count())]
+    distributed.all_gather(found, tensor.detach().contiguous())
+    return torch.stack(found)
 
 
 def rows(tensor: Shaped[Tensor, "n ..."]) -> tuple[Shaped[Tensor, "every ..."], int]:

@@ -241,6 +241,20 @@ class Training(Section):
         description="compile the teacher, and a student whose gradients are not revised, by "
         "torch.compile: minutes before the first step, for GPUs; results agree to rounding",
     )
+    synchronise_batch_norm: bool = Field(
+        default=True,
+        description="of several processes: normalise batches over the clips of all; false: each "
+        "over its own, with fewer exchanges, but then results depend on how many processes there "
+        "are",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, plain: Callable[[Any], Any]) -> dict[str, Any]:
+        # as before it could be said, so that what was finished stays so
+        said: dict[str, Any] = plain(self)
+        if self.synchronise_batch_norm:
+            del said["synchronise_batch_norm"]
+        return said
 
 
 class Method(Section):

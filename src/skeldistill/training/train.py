@@ -114,13 +114,15 @@ def fit(
         # dropout; on CPUs the lowest 32 bits of a seed are all that counts
         torch.manual_seed(1_000_003 * seed + epoch + 1_610_612_741 * processes.rank())
         distiller.train()
-        tally = Tally()
-        batches = examples.training(
-            training.batch_size,
-            seed=seed,
-            epoch=epoch,
-            class_aware=training.batches == "class_aware",
-            share=processes.share_of if processes.count() > 1 else None,
+        tally, batches = (
+            Tally(),
+            examples.training(
+                training.batch_size,
+                seed=seed,
+                epoch=epoch,
+                class_aware=training.batches == "class_aware",
+                share=processes.share_of if processes.count() > 1 else None,
+            ),
         )
         for step, batch in enumerate(batches):
             batch = batch.to(fabric.device)
@@ -128,10 +130,11 @@ def fit(
                 group["lr"] = learning_rate(training, epoch + step / steps)
             clips = min(training.batch_size, len(examples) - step * training.batch_size)
             with processes.together(clips), compiled_alone(bool(compiled)):
-                said = _differentiated(fabric, distiller, batch, epoch, learned, reviser)
+                said = _asked(fabric, distiller, batch, epoch, training)
+                conflicts = _backward(fabric, *said, learned, reviser)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            tally.add(batch, *said, clips)
+            tally.add(batch, *said, conflicts, clips)
             tally.add_skipped(distiller.skipped())
             if (step + 1) % LOOK_EVERY == 0 or step + 1 == steps:
                 _refuse_no_number(tally, learned, examples, epoch, folder)
@@ -285,19 +288,13 @@ def _refuse_no_number(
     )
 
 
-def _differentiated(
-    fabric: Fabric,
-    distiller: Distiller,
-    batch: Batch,
-    epoch: int,
-    learned: list[torch.nn.Parameter],
-    reviser: Reviser | None,
-) -> tuple[Prediction, Tensor, dict[str, Tensor], dict[str, Conflict]]:
-    """Ask, and fill the gradients; what the student says, task, terms, and how these conflict."""
+def _asked(
+    fabric: Fabric, distiller: Distiller, batch: Batch, epoch: int, training: Training
+) -> tuple[Prediction, Tensor, dict[str, Tensor]]:
+    """What the student says, the task loss and the terms."""
     # revision needs more backward passes than Fabric's wrapper has
-    with fabric.autocast(), synchronised():
-        said, task, terms = distiller(batch, epoch)
-    return said, task, terms, _backward(fabric, said, task, terms, learned, reviser)
+    with fabric.autocast(), synchronised(training.synchronise_batch_norm):
+        return distiller(batch, epoch)
 
 
 def _backward(
