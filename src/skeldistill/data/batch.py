@@ -19,6 +19,7 @@ class Batch:
     a teacher.
     second_labels: where clips are mixed, the actions of what is mixed in, ``(n,)``. weight: of the
     clips themselves, from 0.5 to 1; 1 where nothing is mixed.
+    host: the same batch before it was moved to another device: what is asked of it waits for none.
     """
 
     joints: Float32[Tensor, "n m t v c"]
@@ -28,6 +29,7 @@ class Batch:
     matched: Bool[Tensor, " n"] | None = None
     second_labels: Int64[Tensor, " n"] | None = None
     weight: float = 1.0
+    host: "Batch | None" = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
@@ -36,7 +38,43 @@ class Batch:
             for field in fields(self)
             if isinstance(value := getattr(self, field.name), Tensor)
         }
-        return replace(self, **moved)
+        return replace(self, **moved, host=None if device.type == "cpu" else self.host or self)
+
+    @property
+    def matches(self) -> Int64[Tensor, " b"]:
+        """Which clips have a match, one after the other, without waiting for the device."""
+        return self.matches_on_host.to(self.labels.device, non_blocking=True)
+
+    @property
+    def matches_on_host(self) -> Int64[Tensor, " b"]:
+        """The same, where it is known."""
+        matched = (self.host or self).matched
+        assert matched is not None
+        return matched.nonzero().squeeze(1)
+
+    def persons_in_both(
+        self, remembered: Bool[Tensor, "every l"] | None = None
+    ) -> Bool[Tensor, "n m"] | None:
+        """Who is in any frame of both views, on the host; None where the host does not know.
+
+        It does not before the batch was moved, nor where views differ in their persons.
+
+        Args:
+            remembered: whom the teacher sees in each of the examples, on the host, for batches
+                without its joints.
+        """
+        if self.host is None:
+            return None
+        ours = _anywhere(self.host.joints)
+        if self.host.teacher_joints is not None and self.host.matched is not None:
+            found = _anywhere(self.host.teacher_joints)
+            theirs = found.new_zeros(len(ours), found.shape[1])
+            theirs[self.host.matched] = found
+        elif remembered is not None:
+            theirs = remembered[self.host.clips]
+        else:
+            return None
+        return ours & theirs if ours.shape == theirs.shape else None
 
     def some(self, rows: slice) -> "Batch":
         """Some of the clips, with their matches."""
@@ -82,3 +120,8 @@ class Batch:
             second_labels=self.labels[other],
             weight=weight,
         )
+
+
+def _anywhere(joints: Float32[Tensor, "n m t v c"]) -> Bool[Tensor, "n m"]:
+    """Who has any joint that is not 0 in any frame."""
+    return (joints != 0).flatten(2).any(dim=2)

@@ -50,6 +50,7 @@ class Distiller(nn.Module):
         # Not a submodule: its weights are no part of what is trained, saved or counted.
         self._teacher = [teacher.requires_grad_(False).eval()] if teacher is not None else []
         self._answers: Prediction | None = None
+        self._seen: Tensor | None = None
         self._who_answers = who_answers
 
     @property
@@ -85,6 +86,7 @@ class Distiller(nn.Module):
                 whole[batch.clips] = some
         logits, features, present = kept
         self._answers = Prediction(logits, features, present)
+        self._seen = present.any(dim=2).cpu()
         return True
 
     def forward(
@@ -108,10 +110,12 @@ class Distiller(nn.Module):
             labels = taught.named(batch.labels)
             weights = {name: term.weight_at(epoch) for name, term in self._terms.items()}
             self._acting = [name for name, weight in weights.items() if weight]
+            persons = batch.persons_in_both(self._seen)
             for name in self._acting:
                 loss = self.losses[name]
                 assert isinstance(loss, Loss)
                 loss.observe(batch.clips)
+                loss.expect(persons)
                 for part, value in _shares(loss, student, taught, labels).items():
                     terms[part] = weights[name] * value
         return student, task, terms
@@ -172,16 +176,18 @@ class Distiller(nn.Module):
             said = teacher(blank).rows(torch.zeros(0, dtype=torch.long, device=blank.device))
         elif self._who_answers is not None:
             assert isinstance(teacher, Ensemble)
-            clips = batch.clips[batch.matched].to(self._who_answers.device)
-            said = teacher.ask(joints, self._who_answers[clips].to(joints.device))
+            clips = (batch.host or batch).clips[batch.matches_on_host]
+            who = self._who_answers[clips.to(self._who_answers.device)]
+            said = teacher.ask(joints, who.to(joints.device, non_blocking=True))
         else:
             said = teacher(joints)
         if len(joints) == len(batch.matched):  # whether all have a match, without asking the device
             return said
+        clips, matches = len(batch.matched), batch.matches
         return Prediction(
-            _scatter(said.logits, batch.matched),
-            _scatter(said.features, batch.matched),
-            _scatter(said.present, batch.matched),
+            _scatter(said.logits, matches, clips),
+            _scatter(said.features, matches, clips),
+            _scatter(said.present, matches, clips),
         )
 
 
@@ -202,7 +208,7 @@ def _shares(
     return {name: value if value.requires_grad else value + blank for name, value in parts.items()}
 
 
-def _scatter(tensor: Tensor, matched: Tensor) -> Tensor:
-    full = tensor.new_zeros(len(matched), *tensor.shape[1:])
-    full[matched] = tensor
+def _scatter(tensor: Tensor, places: Tensor, clips: int) -> Tensor:
+    full = tensor.new_zeros(clips, *tensor.shape[1:])
+    full[places] = tensor
     return full

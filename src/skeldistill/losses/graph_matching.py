@@ -11,7 +11,6 @@ from skeldistill.losses.adaptation import AdaptationLayer, require_same_width
 from skeldistill.losses.loss import (
     Loss,
     LossContext,
-    paired,
     precise,
     require_joints,
     share,
@@ -39,10 +38,8 @@ def node_loss(
         form: ``paper`` sums the squares over channels, ``release`` takes their mean.
         present: which persons count; all of them by default.
     """
-    _, over_channels = pick("form", _FORMS, form)
-    student, teacher, weights = _graphs(student, teacher, present)
-    squares = (student - teacher).square()
-    return (over_channels(squares, 1).mean(dim=1) * weights).sum()
+    pick("form", _FORMS, form)
+    return _nodes(*_graphs(student, teacher, present), form)
 
 
 def edge_loss(
@@ -64,10 +61,8 @@ def edge_loss(
     Returns:
         The mean over pairs, then over persons. Finite even for a map of equal vertices.
     """
-    matching, _ = pick("form", _FORMS, form)
-    student, teacher, weights = _graphs(student, teacher, present)
-    with without_autocast(student):
-        return matching(_centred(student), _centred(teacher), weights)
+    pick("form", _FORMS, form)
+    return _edges(*_graphs(student, teacher, present), form)
 
 
 class GraphMatching(Loss):
@@ -117,19 +112,23 @@ class GraphMatching(Loss):
         self.adaptation = (
             AdaptationLayer(about.student_channels, about.teacher_channels) if adapt else None
         )
+        self._expected: Tensor | None = None
+
+    def expect(self, persons: Bool[Tensor, "n m"] | None) -> None:
+        """Hear who can be in both views."""
+        self._expected = persons
 
     def terms(
         self, student: Prediction, teacher: Prediction, labels: Int[Tensor, " n"]
     ) -> dict[str, Float[Tensor, ""]]:
         """``node`` and ``edge``, with their weights."""
         require_same_sizes(_size(student.features), _size(teacher.features))
-        student, teacher, _ = paired(student, teacher)
         present = student.present.any(dim=2) & teacher.present.any(dim=2)
-        features = student.features
+        ours, theirs, weights = _graphs(student.features, teacher.features, present, self._expected)
         if self.adaptation is not None:
-            features = self.adaptation(features)
+            ours = self.adaptation(ours)
         return {
-            name: weight * _LOSSES[name](features, teacher.features, self.form, present)
+            name: weight * _LOSSES[name](ours, theirs, weights, self.form)
             for name, weight in self.weights.items()
         }
 
@@ -157,11 +156,13 @@ def term_weights(loss: Loss, balance: float | None, *, node: bool, edge: bool) -
 
 
 def _graphs(
-    student: Tensor, teacher: Tensor, present: Tensor | None
+    student: Tensor, teacher: Tensor, present: Tensor | None, expected: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The graphs of the persons that count, ``(b, c, t·v)``, and what each weighs in the mean.
+    """The maps of the persons that count, ``(b, c, t, v)``, and what each weighs in the mean.
 
     Clips weigh the same, and so do the persons of a clip; a clip without anybody weighs nothing.
+    Those that do not count are left out as far as can be told without waiting for a device: by
+    `expected`, on the host, beside whom nobody counts. The others weigh nothing.
     """
     if student.ndim == 4:
         student, teacher = student.unsqueeze(1), teacher.unsqueeze(1)
@@ -170,14 +171,31 @@ def _graphs(
     present = present.reshape(student.shape[:2])
     persons = present.sum(dim=1, keepdim=True)
     clips = processes.total((persons > 0).sum())
-    student = precise(student)
-    weights = (present.to(student.dtype) / (persons * clips).clamp(min=1)).flatten()
-    student = student.flatten(-2).flatten(0, 1)
-    teacher = precise(teacher.detach()).flatten(-2).flatten(0, 1)
-    chosen = present.flatten()
-    if not chosen.all():  # the second person is mostly absent, and not worth its pairs
+    weights = present.to(torch.promote_types(student.dtype, torch.float32))
+    weights = (weights / (persons * clips).clamp(min=1)).flatten()
+    student, teacher = student.flatten(0, 1), teacher.detach().flatten(0, 1)
+    if expected is None and present.device.type == "cpu":
+        expected = present
+    # the second person is mostly absent, and not worth its pairs
+    if expected is not None and not expected.all():
+        chosen = expected.flatten().nonzero().squeeze(1)
+        chosen = chosen.to(student.device, non_blocking=True)
         student, teacher, weights = student[chosen], teacher[chosen], weights[chosen]
     return student, teacher, weights
+
+
+def _nodes(student: Tensor, teacher: Tensor, weights: Tensor, form: Form) -> Tensor:
+    squares = (_vertices(student) - _vertices(teacher)).square()
+    return (_FORMS[form][1](squares, 1).mean(dim=1) * weights).sum()
+
+
+def _edges(student: Tensor, teacher: Tensor, weights: Tensor, form: Form) -> Tensor:
+    with without_autocast(student):
+        return _FORMS[form][0](_centred(_vertices(student)), _centred(_vertices(teacher)), weights)
+
+
+def _vertices(maps: Float[Tensor, "b c t v"]) -> Float[Tensor, "b c tv"]:
+    return precise(maps).flatten(-2)
 
 
 def _centred(graphs: Float[Tensor, "b c v"]) -> Float[Tensor, "b c v"]:
@@ -221,4 +239,4 @@ def _size(features: Tensor) -> tuple[int, int, int]:
 
 _INSTEAD = "use PartGraphMatching or PartContrastive, which compare body parts"
 _FORMS = {"paper": (_paper_edges, Tensor.sum), "release": (_release_edges, Tensor.mean)}
-_LOSSES = {"node": node_loss, "edge": edge_loss}
+_LOSSES = {"node": _nodes, "edge": _edges}

@@ -4,7 +4,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from skeldistill.losses.loss import Loss, LossContext, mean_over_clips, paired, positive, precise
+from skeldistill.losses.loss import Loss, LossContext, matched, mean_over_clips, positive, precise
 from skeldistill.prediction import Prediction
 
 
@@ -46,10 +46,8 @@ class KL(Loss):
         self, student: Prediction, teacher: Prediction, labels: Int[Tensor, " n"]
     ) -> Float[Tensor, ""]:
         """The mean over paired clips."""
-        student, teacher, _ = paired(student, teacher)
-        return mean_over_clips(
-            divergence(teacher.logits.detach(), student.logits, self.temperature)
-        )
+        each = divergence(teacher.logits.detach(), student.logits, self.temperature)
+        return mean_over_clips(each, matched(teacher))
 
 
 class ReversedKL(Loss):
@@ -70,7 +68,5 @@ class ReversedKL(Loss):
         self, student: Prediction, teacher: Prediction, labels: Int[Tensor, " n"]
     ) -> Float[Tensor, ""]:
         """The mean over paired clips."""
-        student, teacher, _ = paired(student, teacher)
-        return mean_over_clips(
-            divergence(student.logits, teacher.logits.detach(), self.temperature)
-        )
+        each = divergence(student.logits, teacher.logits.detach(), self.temperature)
+        return mean_over_clips(each, matched(teacher))

@@ -78,6 +78,13 @@ class Loss(nn.Module):
         Called before every step; most losses need not know.
         """
 
+    def expect(self, persons: Bool[Tensor, "n m"] | None) -> None:
+        """Hear, on the host, which persons of the next batch can be in both views.
+
+        Called before every step, with None where that is not known without a look at the device.
+        A loss can leave out the others without waiting for it; most need not know.
+        """
+
 
 def require_joints(loss: str, about: LossContext) -> None:
     """Refuse networks without joints in their features; ValueError names loss and network."""
@@ -88,12 +95,12 @@ def require_joints(loss: str, about: LossContext) -> None:
         )
 
 
-def paired(
-    student: Prediction, teacher: Prediction
-) -> tuple[Prediction, Prediction, Int[Tensor, " b"]]:
-    """The clips that have a high-quality match: both predictions, and their rows in the batch."""
-    index = teacher.present.flatten(1).any(dim=1).nonzero().squeeze(1)
-    return student.rows(index), teacher.rows(index), index
+def matched(teacher: Prediction) -> Bool[Tensor, " n"]:
+    """Which clips have a high-quality match.
+
+    A mask and not their rows, whose number only the device knows, and would have to be waited for.
+    """
+    return teacher.present.flatten(1).any(dim=1)
 
 
 def mean_over_clips(

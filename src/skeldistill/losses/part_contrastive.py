@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from skeldistill import processes
+from skeldistill.clip import UNLABELLED
 from skeldistill.layouts import PARTS
 from skeldistill.losses.adaptation import require_same_width
 from skeldistill.losses.loss import (
@@ -40,7 +41,7 @@ def part_contrastive_loss(
         student_parts: part features of the anchors, ``(n, p, c)``.
         teacher_parts: part features of high-quality clips, ``(b, p, c)``; receive no gradient.
         labels: classes of the anchors.
-        teacher_labels: classes of the high-quality clips.
+        teacher_labels: classes of the high-quality clips; rows of class -1 count as none.
         pair_index: the row of each anchor's own high-quality clip, -1 for a solitary anchor.
             That row is not among its other positives.
         part_weights: E of eq. (13), how much each part tells of each class, ``(k, p)``.
@@ -52,17 +53,19 @@ def part_contrastive_loss(
     """
     own, positives, negatives = _sets(labels, teacher_labels, pair_index)
     taught = _taught(own, positives, positive_weight)
-    compared = (taught & negatives.any(dim=1)).nonzero().squeeze(1)
-    own, positives, negatives = own[compared], positives[compared], negatives[compared]
-    similarity = _similarity(student_parts, teacher_parts, part_weights[labels])[compared]
+    compared = taught & negatives.any(dim=1)
+    similarity = _similarity(student_parts, teacher_parts, part_weights[labels])
     similarity = similarity / temperature
     # eq. (8)-(10) as weighted sums of e^similarity, whose weights join the exponents as logarithms
     others, strangers = _shares(positives, similarity), _shares(negatives, similarity)
-    attracting = torch.logsumexp(similarity + (own + positive_weight * others).log(), dim=1)
+    liked = own + positive_weight * others
+    # of nothing at all there is no logarithm: anchors that are not compared get weights of 1
+    liked, strangers = (torch.where(compared[:, None], one, 1) for one in (liked, strangers))
+    attracting = torch.logsumexp(similarity + liked.log(), dim=1)
     repelling = torch.logsumexp(similarity + strangers.log(), dim=1)
     # -log(a / (a + r)) = log(1 + e^(log r - log a))
     each = torch.logaddexp(repelling - attracting, torch.zeros_like(attracting))
-    return each.sum() / processes.total(taught.sum()).clamp(min=1)
+    return torch.where(compared, each, 0).sum() / processes.total(taught.sum()).clamp(min=1)
 
 
 def skipped_anchors(
@@ -193,7 +196,8 @@ def _sets(
     rows = torch.arange(teacher_labels.shape[0], device=teacher_labels.device)
     own = pair_index.unsqueeze(1) == rows
     alike = labels.unsqueeze(1) == teacher_labels
-    return own, alike & ~own, ~alike & ~own
+    others = ~own & (teacher_labels != UNLABELLED)
+    return own, alike & others, ~alike & others
 
 
 def _shares(members: Bool[Tensor, "n b"], similarity: Tensor) -> Float[Tensor, "n b"]:

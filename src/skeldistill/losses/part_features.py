@@ -1,5 +1,7 @@
 """Features of the five body parts (PLKD 3.3.1), and of the whole body."""
 
+import functools
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -72,6 +74,15 @@ def _parts(features: Float[Tensor, "n c *s v"], layout: Layout) -> Float[Tensor,
             f"features have {features.shape[-1]} joints but layout {layout.name!r} has "
             f"{layout.num_joints}; part features need the layout that the network was made for"
         )
-    members = torch.as_tensor(layout.part_members, dtype=features.dtype, device=features.device)
     with without_autocast(features):
-        return features @ (members / members.sum(dim=1, keepdim=True)).T
+        return features @ _mean_of_parts(layout, features.dtype, features.device)
+
+
+@functools.lru_cache(maxsize=16)
+def _mean_of_parts(
+    layout: Layout, dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, "v p"]:
+    """What every joint weighs in the mean of each part; kept, since sending it takes a wait."""
+    with torch.inference_mode(False):  # a step of training may ask again
+        members = torch.as_tensor(layout.part_members, dtype=dtype)
+        return (members / members.sum(dim=1, keepdim=True)).T.to(device)

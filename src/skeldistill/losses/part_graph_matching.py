@@ -5,7 +5,7 @@ from torch import Tensor
 
 from skeldistill.losses.adaptation import AdaptationLayer, require_same_width
 from skeldistill.losses.graph_matching import Form, edge_loss, node_loss, require_form, term_weights
-from skeldistill.losses.loss import Loss, LossContext, paired, precise, require_joints
+from skeldistill.losses.loss import Loss, LossContext, matched, precise, require_joints
 from skeldistill.losses.part_features import part_map
 from skeldistill.prediction import Prediction
 
@@ -60,12 +60,11 @@ class PartGraphMatching(Loss):
         self, student: Prediction, teacher: Prediction, labels: Int[Tensor, " n"]
     ) -> dict[str, Float[Tensor, ""]]:
         """``part_node`` and ``part_edge``, with their weights."""
-        student, teacher, _ = paired(student, teacher)
         ours = part_map(student, self.layouts[0], self.segments)
         theirs = part_map(teacher, self.layouts[1], self.segments)
         if self.adaptation is not None:
             ours = precise(self.adaptation(ours))
-        somebody = student.present.flatten(1).any(dim=1)
+        somebody = student.present.flatten(1).any(dim=1) & matched(teacher)
         losses = {"node": node_loss, "edge": edge_loss}
         return {
             f"part_{name}": weight * losses[name](ours, theirs, self.form, somebody)

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from skeldistill import processes
+from skeldistill.clip import UNLABELLED
 
 
 class TeacherRows(nn.Module):
@@ -69,6 +70,8 @@ class TeacherRows(nn.Module):
     ) -> tuple[Float[Tensor, "b p c"], Int[Tensor, " b"], Int[Tensor, " n"]]:
         """The rows' features and classes, and for every clip of the batch its own row or -1.
 
+        Rows of clips without a high-quality match stand there with class -1.
+
         Args:
             features: the teacher's, of the batch.
             present: whom the teacher sees; a clip without anybody has no high-quality match.
@@ -76,13 +79,12 @@ class TeacherRows(nn.Module):
         """
         if self.bank.shape[0] > 0:
             return self.bank, self.bank_labels, self._bank_rows(labels)
-        index = present.flatten(1).any(dim=1).nonzero().squeeze(1)
-        pair_index = torch.full_like(labels, -1)
-        rows, first = processes.rows(features[index].detach())
-        pair_index[index] = first + torch.arange(
-            len(index), device=labels.device, dtype=labels.dtype
-        )
-        return rows, processes.rows(labels[index])[0], pair_index
+        # all clips are rows: how many have a match is not known without waiting for the device
+        there = present.flatten(1).any(dim=1)
+        rows, first = processes.rows(features.detach())
+        own = first + torch.arange(len(labels), device=labels.device, dtype=labels.dtype)
+        row_labels, _ = processes.rows(torch.where(there, labels, UNLABELLED))
+        return rows, row_labels, torch.where(there, own, -1)
 
     def _bank_rows(self, labels: Tensor) -> Tensor:
         if self._clips is None or self._clips.shape != labels.shape:

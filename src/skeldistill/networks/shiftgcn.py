@@ -126,11 +126,14 @@ class ShiftGCN(Network):
         return renamed(self.state_dict(), modules)
 
     def _reach(self) -> int | None:
-        """Frames that the farthest shift needs on either side; None where values are not known."""
-        if torch.compiler.is_compiling():
-            return None
+        """Frames that the farthest shift needs on either side.
+
+        None where values are not known, or another device would have to be waited for.
+        """
         positions = [m.position.detach() for m in self.modules() if isinstance(m, TemporalShift)]
-        return math.ceil(torch.cat(positions).abs().max().item() + 0.5)  # all in one transfer
+        if torch.compiler.is_compiling() or positions[0].device.type != "cpu":
+            return None
+        return math.ceil(torch.cat(positions).abs().max().item() + 0.5)
 
     def _initialise(self) -> None:
         """As the authors do; shifts and masks start as their own modules say."""
@@ -248,7 +251,7 @@ class TemporalShift(nn.Module):
         self.register_buffer("across_joints", torch.zeros(channels))
 
     def forward(self, x: Float[Tensor, "b c t v"], reach: int | None) -> Float[Tensor, "b c s v"]:
-        """Shift by convolution, or by gathering where `reach` is not known (in an export)."""
+        """Shift by convolution, or by gathering where `reach` is not known."""
         position = self.position
         if self.official_gradient:
             position = SignedGradient.apply(position)
