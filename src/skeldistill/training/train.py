@@ -87,20 +87,11 @@ def fit(
         ValueError: no training clip, a loss that is no longer a number, more processes than clips
             in a batch, or processes that do not see one folder.
     """
-    if not len(examples):
-        raise ValueError("there is no training clip")
     steps = steps_of(len(examples), training.batch_size)
     _enough_for_all(len(examples), training.batch_size, steps)
     fabric, events = _fabric(training), Events(folder)
     learned = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
-    sgd = torch.optim.SGD(
-        learned,
-        lr=training.learning_rate,
-        momentum=training.momentum,
-        nesterov=training.nesterov,
-        weight_decay=training.weight_decay,
-        fused=fabric.device.type in ("cpu", "cuda"),
-    )
+    sgd = _sgd(learned, training, fabric.device)
     fabric.setup_module(distiller)  # first: the optimizer's state follows the weights
     scaling = fabric.strategy.precision
     history = state.begin(folder, distiller, sgd, scaling)
@@ -114,15 +105,13 @@ def fit(
         # dropout; on CPUs the lowest 32 bits of a seed are all that counts
         torch.manual_seed(1_000_003 * seed + epoch + 1_610_612_741 * processes.rank())
         distiller.train()
-        tally, batches = (
-            Tally(),
-            examples.training(
-                training.batch_size,
-                seed=seed,
-                epoch=epoch,
-                class_aware=training.batches == "class_aware",
-                share=processes.share_of if processes.count() > 1 else None,
-            ),
+        tally = Tally()
+        batches = examples.training(
+            training.batch_size,
+            seed=seed,
+            epoch=epoch,
+            class_aware=training.batches == "class_aware",
+            share=processes.share_of if processes.count() > 1 else None,
         )
         for step, batch in enumerate(batches):
             batch = batch.to(fabric.device)
@@ -138,14 +127,9 @@ def fit(
             tally.add_skipped(distiller.skipped())
             if (step + 1) % LOOK_EVERY == 0 or step + 1 == steps:
                 _refuse_no_number(tally, learned, examples, epoch, folder)
+            last = history[-1] if history else None
             watch(
-                Progress(
-                    epoch=epoch,
-                    epochs=training.epochs,
-                    step=step + 1,
-                    steps=steps,
-                    last=history[-1] if history else None,
-                )
+                Progress(epoch=epoch, epochs=training.epochs, step=step + 1, steps=steps, last=last)
             )
         entry = {
             "epoch": epoch + 1,
@@ -160,6 +144,19 @@ def fit(
             events.write(_scalars(entry), step=epoch + 1)
     leave_eager(compiled)
     return history
+
+
+def _sgd(
+    learned: list[torch.nn.Parameter], training: Training, device: torch.device
+) -> torch.optim.SGD:
+    return torch.optim.SGD(
+        learned,
+        lr=training.learning_rate,
+        momentum=training.momentum,
+        nesterov=training.nesterov,
+        weight_decay=training.weight_decay,
+        fused=device.type in ("cpu", "cuda"),
+    )
 
 
 def _begin_momentum(optimizer: torch.optim.Optimizer, learned: list[torch.nn.Parameter]) -> None:
@@ -234,6 +231,8 @@ def _compiled(
 
 
 def _enough_for_all(clips: int, batch_size: int, steps: int) -> None:
+    if not clips:
+        raise ValueError("there is no training clip")
     processes.require_joined()
     smallest = min(batch_size, clips - (steps - 1) * batch_size)
     if processes.count() > smallest:
