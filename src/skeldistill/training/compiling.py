@@ -8,11 +8,66 @@ found out, and not in the middle of a training. Later nothing is compiled anew.
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from skeldistill import processes
+from skeldistill.data.dataset import Examples
+from skeldistill.distillation.distill import Distiller
+from skeldistill.recipe import Training
+
 LOG = logging.getLogger(__name__)
+
+
+def compiled_for(
+    fabric: Fabric,
+    distiller: Distiller,
+    examples: Examples,
+    training: Training,
+    *,
+    revised: bool,
+) -> list[nn.Module]:
+    """Compile what can be, if it is wanted: the teacher, and a student that is not revised.
+
+    Revision walks the graph that autograd keeps of the student, of which a compiled network leaves
+    one node.
+
+    Args:
+        fabric: where the networks stand by now, in the precision that they train in.
+        distiller: student and teacher.
+        examples: training clips, of which two batches are tried.
+        training: says whether it is wanted.
+        revised: whether gradients are.
+
+    Returns:
+        What was compiled; for `leave_eager`.
+    """
+    if not training.compile:
+        return []
+    if processes.count() > 1:
+        LOG.warning("several processes normalise batches together, which cannot be compiled")
+        return []
+    networks: list[nn.Module] = []
+    if not revised or not distiller.losses:
+        networks.append(distiller.student)
+    if distiller.teacher is not None and examples.teacher is not None:  # it is asked in every step
+        networks.append(distiller.teacher)
+
+    def trial() -> None:
+        # two, since how many clips have a match may differ, which has to be seen
+        for batch in islice(examples.training(training.batch_size, seed=0, epoch=0), 2):
+            with fabric.autocast():
+                _, task, terms = distiller(batch.to(fabric.device), 0)
+            fabric.backward(task + sum(terms.values()))
+        distiller.zero_grad(set_to_none=True)
+
+    distiller.train()
+    if networks and compile_networks(networks, trial, distiller.buffers()):
+        return networks
+    return []
 
 
 def compile_networks(

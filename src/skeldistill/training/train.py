@@ -4,12 +4,10 @@ All chance of an epoch comes from the seed and the epoch's number, so that a run
 interrupted goes on exactly as it would have.
 """
 
-import logging
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +26,9 @@ from skeldistill.distillation.synchronised import synchronised
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import Training
 from skeldistill.training import state
-from skeldistill.training.compiling import compile_networks, compiled_alone, leave_eager
+from skeldistill.training.compiling import compiled_alone, compiled_for, leave_eager
 from skeldistill.training.events import Events
 from skeldistill.training.tally import Tally
-
-LOG = logging.getLogger(__name__)
 
 LOOK_EVERY = 100
 """Steps after which the losses are looked at; every look waits for the device."""
@@ -99,7 +95,7 @@ def fit(
     _begin_momentum(sgd, learned)
     optimizer: Any = fabric.setup_optimizers(sgd)  # one, where it may be several
     examples = _remembered(fabric, distiller, examples, training)
-    compiled = _compiled(fabric, distiller, examples, training, reviser) if training.compile else []
+    compiled = compiled_for(fabric, distiller, examples, training, revised=reviser is not None)
     for epoch in range(len(history), training.epochs):
         began = time.perf_counter()
         # dropout; on CPUs the lowest 32 bits of a seed are all that counts
@@ -193,41 +189,6 @@ def _remembered(
     with fabric.autocast():
         known = distiller.remember(examples, training.batch_size, fabric.device)
     return replace(examples, teacher=None) if known else examples
-
-
-def _compiled(
-    fabric: Fabric,
-    distiller: Distiller,
-    examples: Examples,
-    training: Training,
-    reviser: Reviser | None,
-) -> list[torch.nn.Module]:
-    """Compile what can be: the teacher, and the student where no gradient is revised.
-
-    Revision walks the graph that autograd keeps of the student, of which a compiled network leaves
-    one node.
-    """
-    if processes.count() > 1:
-        LOG.warning("several processes normalise batches together, which cannot be compiled")
-        return []
-    networks: list[torch.nn.Module] = []
-    if reviser is None or not distiller.losses:
-        networks.append(distiller.student)
-    if distiller.teacher is not None and examples.teacher is not None:  # it is asked in every step
-        networks.append(distiller.teacher)
-
-    def trial() -> None:
-        # two, since how many clips have a match may differ, which has to be seen
-        for batch in islice(examples.training(training.batch_size, seed=0, epoch=0), 2):
-            with fabric.autocast():
-                _, task, terms = distiller(batch.to(fabric.device), 0)
-            fabric.backward(task + sum(terms.values()))
-        distiller.zero_grad(set_to_none=True)
-
-    distiller.train()
-    if networks and compile_networks(networks, trial, distiller.buffers()):
-        return networks
-    return []
 
 
 def _enough_for_all(clips: int, batch_size: int, steps: int) -> None:
