@@ -13,7 +13,6 @@ from skeldistill.distillation.reviser import Reviser
 from skeldistill.layouts import COCO17
 from skeldistill.losses import graph_matching, part_contrastive, part_features, vertex_pairs
 from skeldistill.losses.loss import Loss
-from skeldistill.networks import ShiftGCN
 
 META = torch.device("meta")
 PLKD = {"KL": {}, "PartContrastive": {"adapt": True}}
@@ -133,8 +132,3 @@ def test_what_the_host_cannot_know_it_does_not_say():
     assert known is not None
     assert known.nonzero().tolist() == [[4, 0]]
     assert without.to(META).persons_in_both(remembered[:, :1]) is None
-
-
-def test_shifts_are_not_asked_how_far_they_reach():
-    network = ShiftGCN(COCO17, classes=3, persons=1, width=0.125).to(META)
-    assert network(torch.zeros(2, 1, 8, 17, 3, device=META)).logits.shape == (2, 3)

@@ -126,14 +126,15 @@ class ShiftGCN(Network):
         return renamed(self.state_dict(), modules)
 
     def _reach(self) -> int | None:
-        """Frames that the farthest shift needs on either side.
+        """Frames that the farthest shift needs on either side; None where values are not known.
 
-        None where values are not known, or another device would have to be waited for.
+        Off the CPU this waits for the device, once a forward pass: to gather frames instead would
+        have to add up gradients place by place on the way back.
         """
-        positions = [m.position.detach() for m in self.modules() if isinstance(m, TemporalShift)]
-        if torch.compiler.is_compiling() or positions[0].device.type != "cpu":
+        if torch.compiler.is_compiling():
             return None
-        return math.ceil(torch.cat(positions).abs().max().item() + 0.5)
+        positions = [m.position.detach() for m in self.modules() if isinstance(m, TemporalShift)]
+        return math.ceil(torch.cat(positions).abs().max().item() + 0.5)  # all in one transfer
 
     def _initialise(self) -> None:
         """As the authors do; shifts and masks start as their own modules say."""
@@ -251,7 +252,7 @@ class TemporalShift(nn.Module):
         self.register_buffer("across_joints", torch.zeros(channels))
 
     def forward(self, x: Float[Tensor, "b c t v"], reach: int | None) -> Float[Tensor, "b c s v"]:
-        """Shift by convolution, or by gathering where `reach` is not known."""
+        """Shift by convolution, or by gathering where `reach` is not known (in an export)."""
         position = self.position
         if self.official_gradient:
             position = SignedGradient.apply(position)
