@@ -10,7 +10,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from skeldistill.data.batch import Batch
 from skeldistill.distillation.distill import Distiller
 from skeldistill.distillation.reviser import Reviser
-from skeldistill.layouts import COCO17
 from skeldistill.losses import graph_matching, part_contrastive, part_features, vertex_pairs
 from skeldistill.losses.loss import Loss
 
