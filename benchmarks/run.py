@@ -3,7 +3,8 @@
 python benchmarks/run.py [--out figures.json] [--only loader,step] [--full]
 
 Those of `make bench` take about five minutes; with ``--full`` the released algorithm at its full
-size runs beside ours as well, the store is as large as Kinetics, and inference is compiled, too,
+size runs beside ours as well, the store is as large as Kinetics, inference is compiled, too, and more
+networks run frame by frame,
 which takes as long again.
 """
 
@@ -39,7 +40,7 @@ BENCHMARKS = {
     "scaling": scaling.measure,
 }
 
-FULL = {"store": {"full": True}, "inference": {"compiled": True}}
+FULL = {"store": {"full": True}, "inference": {"compiled": True}, "streaming": {"others": True}}
 """What ``--full`` adds to some of them."""
 
 

@@ -15,11 +15,17 @@ NETWORKS = {
     "LiveGCN, coco17, 1 person": ("LiveGCN", "coco17", 1),
 }
 
+OTHERS = {
+    "Shift-GCN, ntu25, 2 persons": ("ShiftGCN", "ntu25", 2),
+    "MS-G3D, ntu25, 2 persons": ("MSG3D", "ntu25", 2),
+}
+"""Measured with ``--full``."""
 
-def measure() -> dict[str, float]:
+
+def measure(*, others: bool = False) -> dict[str, float]:
     """Milliseconds of a frame and of a whole clip, and their ratio, on one thread."""
     figures = {}
-    for what, (name, layout, persons) in NETWORKS.items():
+    for what, (name, layout, persons) in {**NETWORKS, **(OTHERS if others else {})}.items():
         torch.manual_seed(0)
         make = networks.find(name)
         network = make(layouts.find(layout), classes=60, persons=persons).eval()
