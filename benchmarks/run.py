@@ -3,9 +3,8 @@
 python benchmarks/run.py [--out figures.json] [--only loader,step] [--full]
 
 Those of `make bench` take about five minutes; with ``--full`` the released algorithm at its full
-size runs beside ours as well, the store is as large as Kinetics, inference is compiled, too, and more
-networks run frame by frame,
-which takes as long again.
+size runs beside ours as well, the store is as large as Kinetics, inference is compiled, too, and
+two more networks run frame by frame, which takes as long again.
 """
 
 import argparse
