@@ -90,13 +90,18 @@ def test_ragcn_is_shown_what_the_authors_show_it(seen_by_streams, name, options,
     assert np.array_equal(seen[0][0, 0].permute(2, 0, 1), expected)
 
 
-def test_the_hole_in_time_by_hand(seen_by_streams):
+def shown_with_blanks(seen_by_streams, clip, degradation):
+    """What the first stream is shown of a clip of one person, ``(t, v, 9)``."""
     network, seen = seen_by_streams
-    clip = padded()
-    blanked = degradations.find("RAGCNFrames")(frames=10).blanked(FRAMES, NTU25)
+    blanked = degradation.blanked(FRAMES, NTU25)
     with torch.no_grad():
         network.with_blanks(torch.from_numpy(clip)[None, None], torch.from_numpy(blanked))
-    shown = seen[0][0, 0].numpy()
+    return seen[0][0, 0].numpy()
+
+
+def test_the_hole_in_time_by_hand(seen_by_streams):
+    clip = padded()
+    shown = shown_with_blanks(seen_by_streams, clip, degradations.find("RAGCNFrames")(frames=10))
     joint, velocity, centred = np.split(shown, 3, axis=-1)
     assert not shown[45:55].any()
     # The last velocity before the hole reaches into it, and is the true one all the same.
@@ -110,12 +115,8 @@ def test_the_hole_in_time_by_hand(seen_by_streams):
 
 
 def test_joints_seen_from_a_lost_one_stay_true(seen_by_streams):
-    network, seen = seen_by_streams
     clip = padded()
-    blanked = degradations.find("RAGCNParts")(part=5).blanked(FRAMES, NTU25)
-    with torch.no_grad():
-        network.with_blanks(torch.from_numpy(clip)[None, None], torch.from_numpy(blanked))
-    shown = seen[0][0, 0].numpy()
+    shown = shown_with_blanks(seen_by_streams, clip, degradations.find("RAGCNParts")(part=5))
     assert not shown[:, [0, 1, 2, 3, 20]].any()
     assert np.array_equal(shown[10, 7, 6:], clip[10, 7] - clip[10, SPINE_MID])
 

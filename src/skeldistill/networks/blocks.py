@@ -180,7 +180,7 @@ class Dropout(nn.Module):
         kept = max(1, round(256 * (1 - self.probability)))
         words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device)
         if torch.compiler.is_compiling():
-            _draw(words)
+            _random_bits(words)
         else:
             words.random_(-(2**63), None)
         drawn = words.view(torch.uint8)[: x.numel()]
@@ -190,8 +190,8 @@ class Dropout(nn.Module):
         return x * keep.view(b, t, v, c).permute(0, 3, 1, 2)
 
 
-@torch.library.custom_op("skeldistill::draw", mutates_args=("words",))
-def _draw(words: Tensor) -> None:
+@torch.library.custom_op("skeldistill::random_bits", mutates_args=("words",))
+def _random_bits(words: Tensor) -> None:
     """Overwrite 64-bit words with random bits: one operation to a compiler.
 
     It would end its graph at `random_`, and draw by a generator of its own.
