@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skeldistill.networks.blocks import GraphConvolution
+from skeldistill.networks.blocks import GraphConvolution, affine
 from skeldistill.networks.network import Network
 
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
@@ -26,7 +26,7 @@ def folded(network: AnyNetwork) -> AnyNetwork:
     with torch.no_grad():
         before = [still(clip) for clip in clips]
         for layer, normalisation, adjacency in _pairs(still, clips):
-            factor, shift = _affine(normalisation)
+            factor, shift = affine(normalisation)
             if isinstance(layer, GraphConvolution):
                 fixed = FoldedGraphConvolution(layer, adjacency)
                 fixed.scale(factor, shift)
@@ -151,18 +151,6 @@ def _watched(
         for place, (layer, graph) in made.items()
         if place in taken and uses[place] == calls[layer] == calls[taken[place]] == 1
     ]
-
-
-def _affine(normalisation: nn.BatchNorm2d) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
-    """The factor and the shift of every channel."""
-    mean, variance = normalisation.running_mean, normalisation.running_var
-    assert mean is not None
-    assert variance is not None
-    factor = (variance + normalisation.eps).rsqrt()
-    if normalisation.affine:
-        factor = factor * normalisation.weight
-        return factor, normalisation.bias - mean * factor
-    return factor, -mean * factor
 
 
 def _scale(layer: nn.Conv2d, factor: Float[Tensor, " d"], shift: Float[Tensor, " d"]) -> None:

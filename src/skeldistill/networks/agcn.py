@@ -10,7 +10,14 @@ from torch.nn import functional
 from skeldistill.layouts import Layout
 from skeldistill.networks.adjacency import directed
 from skeldistill.networks.agcn_attention import Attention
-from skeldistill.networks.blocks import Pointwise, biases, fan_out, pointwise, weights
+from skeldistill.networks.blocks import (
+    Pointwise,
+    biases,
+    fan_out,
+    normalised_persons,
+    pointwise,
+    weights,
+)
 from skeldistill.networks.network import Network, renamed
 from skeldistill.prediction import Prediction, presence
 
@@ -81,9 +88,9 @@ class AGCN(Network):
     def forward(self, joints: Float[Tensor, "n m t v c"]) -> Prediction:
         """Recognise a batch of clips."""
         self.check(joints)
-        n, m, t, v, c = joints.shape
-        x = self.normalisation(joints.permute(0, 2, 1, 3, 4).reshape(n * t, m * v * c))
-        x = x.view(n, t, m, v, c).transpose(1, 2).reshape(n * m, t, v, c).permute(0, 3, 1, 2)
+        n, m = joints.shape[:2]
+        x = joints.flatten(0, 1).permute(0, 3, 1, 2)
+        x = normalised_persons(x, self.normalisation, m)
         for block in self.blocks:
             x = block(x, self.adjacency)
         pooled = x.mean(dim=(2, 3)).view(n, m, -1).mean(dim=1)

@@ -134,6 +134,20 @@ def normalised_together(
     return x
 
 
+def affine(
+    normalisation: nn.BatchNorm1d | nn.BatchNorm2d,
+) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
+    """What a batch norm does to every channel in evaluation: its factor and its shift."""
+    mean, variance = normalisation.running_mean, normalisation.running_var
+    assert mean is not None
+    assert variance is not None
+    factor = (variance + normalisation.eps).rsqrt()
+    if normalisation.affine:
+        factor = factor * normalisation.weight
+        return factor, normalisation.bias - mean * factor
+    return factor, -mean * factor
+
+
 def side_by_side(modules: Sequence[nn.Module] | nn.ModuleList, name: str) -> Tensor:
     """One tensor of every module, as of one wide module."""
     return torch.cat([getattr(module, name) for module in modules])

@@ -14,6 +14,7 @@ from torch.nn import functional
 from skeldistill.networks import adjacency
 from skeldistill.networks.blocks import (
     Pointwise,
+    affine,
     normalised_together,
     pointwise,
     side_by_side,
@@ -224,30 +225,36 @@ class MultiScaleTemporal(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d s v"]:
         """Mix frames; all branches enter through one product."""
-        *parts, last = self._entered(x).chunk(BRANCHES - 1, dim=1)
+        weight, bias = (side_by_side(self.entries, name) for name in ("weight", "bias"))
+        entered = normalised_together(pointwise(x, weight, bias), self.entry_norms).relu_()
+        *parts, last = entered.chunk(BRANCHES - 1, dim=1)
         branches = [layer(part) for layer, part in zip(self.dilated, parts, strict=True)]
         branches.append(functional.max_pool2d(last, (3, 1), (self.stride, 1), (1, 0)))
         branches.append(self.plain(x))
-        y = self._left(torch.cat(branches, dim=1)) + self.residual(x)
+        y = normalised_together(torch.cat(branches, dim=1), self.exit_norms) + self.residual(x)
         return y.relu_() if self.activated else y
 
     def through_time(self) -> Path:
-        """All branches but the frame itself as one window, frame by frame."""
+        """All branches but the frame itself as one window, frame by frame.
+
+        Weights and norms are laid side by side once, and not in every step.
+        """
         reach = max(DILATIONS)
         around = FramesAround(self._around, before=reach, after=reach, stride=self.stride)
+        weight, bias = (side_by_side(self.entries, name).detach() for name in ("weight", "bias"))
+        factor, shift = _affine_of_all(self.entry_norms)
+        enter = partial(
+            pointwise, weight=weight * factor[:, None, None, None], bias=bias * factor + shift
+        )
         branches = Together(
-            InTurn(EachFrame(self._entered), around),
+            InTurn(EachFrame(enter), EachFrame(functional.relu), around),
             path(self.plain),
             combine=partial(torch.cat, dim=1),
         )
-        mixed = InTurn(branches, EachFrame(self._left))
+        mixed = InTurn(branches, EachFrame(partial(_scaled, *_affine_of_all(self.exit_norms))))
         if self.activated:
             return residual(mixed, self.residual)
         return Together(mixed, path(self.residual), combine=added)
-
-    def _entered(self, x: Float[Tensor, "b c t v"]) -> Float[Tensor, "b d t v"]:
-        weight, bias = (side_by_side(self.entries, name) for name in ("weight", "bias"))
-        return normalised_together(pointwise(x, weight, bias), self.entry_norms).relu_()
 
     def _around(self, x: Float[Tensor, "b d t v"]) -> Float[Tensor, "b e s v"]:
         """The branches of frames that have all others around them.
@@ -263,9 +270,6 @@ class MultiScaleTemporal(nn.Module):
         three = last[:, :, reach - 1 : t - reach + 1]
         branches.append(functional.max_pool2d(three, (3, 1), (self.stride, 1)))
         return torch.cat(branches, dim=1)
-
-    def _left(self, x: Float[Tensor, "b d t v"]) -> Float[Tensor, "b d t v"]:
-        return normalised_together(x, self.exit_norms)
 
     @staticmethod
     def official_names(official: str, own: str) -> dict[str, str]:
@@ -284,3 +288,17 @@ class MultiScaleTemporal(nn.Module):
             names[f"{official}.branches.{i}.3.conv"] = f"{own}.dilated.{i}"
             names[f"{official}.branches.{i}.3.bn"] = f"{own}.exit_norms.{i}"
         return names
+
+
+def _affine_of_all(norms: nn.ModuleList) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
+    """What some batch norms side by side do in evaluation: factors and shifts."""
+    pairs = [affine(norm) for norm in norms if isinstance(norm, nn.BatchNorm2d)]
+    factors, shifts = zip(*pairs, strict=True)
+    return torch.cat(factors).detach(), torch.cat(shifts).detach()
+
+
+def _scaled(
+    factor: Float[Tensor, " d"], shift: Float[Tensor, " d"], x: Float[Tensor, "b d t v"]
+) -> Float[Tensor, "b d t v"]:
+    """Every channel by its factor, and its shift added."""
+    return x * factor[:, None, None] + shift[:, None, None]

@@ -5,7 +5,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skeldistill.networks.blocks import Dropout, GraphConvolution, Pointwise
+from skeldistill.networks.blocks import (
+    Dropout,
+    GraphConvolution,
+    Pointwise,
+    normalised_persons,
+)
 
 BLOCKS = ((64, 1),) * 4 + ((128, 2),) + ((128, 1),) * 2 + ((256, 2),) + ((256, 1),) * 2
 """(channels, stride in time) of the ten blocks."""
@@ -47,12 +52,11 @@ class Stream(nn.Module):
         self, x: Float[Tensor, "n m t v c"], adjacency: Float[Tensor, "k v v"]
     ) -> Float[Tensor, "n m d s v"]:
         """The features of some clips."""
-        n, m, t, v, c = x.shape
-        x = self.normalisation(x.transpose(1, 2).reshape(n * t, m * v * c))
-        x = x.view(n, t, m, v, c).transpose(1, 2).reshape(n * m, t, v, c).permute(0, 3, 1, 2)
+        n, m = x.shape[:2]
+        y = normalised_persons(x.flatten(0, 1).permute(0, 3, 1, 2), self.normalisation, m)
         for block in self.blocks:
-            x = block(x, adjacency)
-        return x.unflatten(0, (n, m))
+            y = block(y, adjacency)
+        return y.unflatten(0, (n, m))
 
 
 class Block(nn.Module):
