@@ -195,9 +195,11 @@ SAMPLINGS = [
 @pytest.mark.parametrize("whose", ["exported", "stepping"])
 def test_the_example_asks_for_a_clip_in_one_line(whose, request, monkeypatch):
     folder = request.getfixturevalue(whose)[0]
-    monkeypatch.setattr(sys, "argv", ["example.py"])
-    with pytest.raises(SystemExit, match=r"^name a clip: python example\.py CLIP"):
-        runpy.run_path(str(folder / "example.py"))
+    for given in ([], ["gone.npz"]):
+        monkeypatch.setattr(sys, "argv", ["example.py", *given])
+        asked = rf"^{re.escape(str(given))} names no clip: python example\.py CLIP"
+        with pytest.raises(SystemExit, match=asked):
+            runpy.run_path(str(folder / "example.py"))
 
 
 @pytest.mark.parametrize("whose", ["exported", "stepping"])

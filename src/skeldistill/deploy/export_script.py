@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import {library}
-HERE = Path(__file__).parent
-file = Path(sys.argv[1] if sys.argv[1:] else sys.exit("name a clip: python example.py CLIP"))
+HERE, files = Path(__file__).parent, [one for one in map(Path, sys.argv[1:2]) if one.is_file()]
+file = files[0] if files else sys.exit(f"{{sys.argv[1:]}} names no clip: python example.py CLIP")
 names = ({names})
 {variables} = (json.loads((HERE / f"{{n}}.json").read_text("utf-8")) for n in names)
 clip = dict(np.load(file)) if file.suffix == ".npz" else json.loads(file.read_text("utf-8"))
