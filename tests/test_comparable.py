@@ -1,9 +1,16 @@
 """What cannot be matched vertex with vertex is refused before anything is trained."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from stores import small_experiment
 
 from skeldistill import recipe
+from skeldistill.clip import Clip
+from skeldistill.data.store_writer import StoreWriter
+from skeldistill.layouts import PENN13
+from skeldistill.readers.reader import Source
 from skeldistill.training.perform import check
 from skeldistill.training.task import Task
 
@@ -14,7 +21,9 @@ def told(tmp_path):
 
 
 def checked(told, tmp_path, method="SKD"):
-    check(Task(recipe=recipe.parse(told), root=tmp_path / "run", method=method, fold=0, seed=0))
+    return check(
+        Task(recipe=recipe.parse(told), root=tmp_path / "run", method=method, fold=0, seed=0)
+    )
 
 
 def test_maps_of_other_sizes(told, tmp_path):
@@ -41,6 +50,33 @@ def test_frames_chosen_in_two_ways(told, tmp_path):
     told["methods"] = {"teacher": {"sampling": {"frame_choice": "zeros"}}, "SKD": None}
     with pytest.raises(ValueError, match="student's frames are chosen by 'uniform'"):
         checked(told, tmp_path)
+
+
+def crowd(path, certain):
+    """Clips of two people, of whom the one or the other is more certain."""
+    source = Source(layout=PENN13, channels=2, units="pixels", classes=("a", "b"))
+    with StoreWriter(path, source, provenance={}) as writer:
+        for number, (split, first) in enumerate(certain):
+            scores = np.ones((2, 8, 13), np.float32)
+            scores[1 if first else 0] = 0.5
+            joints = np.random.default_rng(number).normal(0, 1, (2, 8, 13, 2)).astype(np.float32)
+            clip = Clip(id=f"c{number}", joints=joints, scores=scores, layout=PENN13)
+            writer.write(replace(clip, label=number % 2, splits=(split,)))
+    return {"store": str(path)}
+
+
+@pytest.mark.parametrize(("persons", "apart"), [(1, 2), (2, 0)])
+def test_pairs_that_show_other_people_are_told(told, tmp_path, persons, apart):
+    splits = ["train"] * 4 + ["test"] * 2
+    high, low = [True] * 6, [True, False, True, False, True, False]
+    told["data"] = {
+        "high": crowd(tmp_path / "many.arrow", zip(splits, high, strict=True)),
+        "low": crowd(tmp_path / "others.arrow", zip(splits, low, strict=True)),
+    }
+    told["sampling"] = {"frames": 8, "persons": persons}
+    note = checked(told, tmp_path, "PLKD")
+    assert note is None if not apart else note.startswith(f"in {apart} of 4 pairs of clips")
+    assert checked(told, tmp_path, "teacher") is None
 
 
 def test_a_head_alone_needs_a_body_of_before():

@@ -8,7 +8,7 @@ import pytest
 from skeldistill.training.between import between, open_finished
 
 
-def finish(root, method, seed, right, *, fold=0, ids=None, labels=None):
+def finish(root, method, seed, right, *, fold=0, ids=None, labels=None, **measured):
     """What a finished training leaves, with the given clips named rightly."""
     labels = np.arange(len(right)) % 3 if labels is None else labels
     answers = np.where(right, labels, (labels + 1) % 3)
@@ -17,7 +17,7 @@ def finish(root, method, seed, right, *, fold=0, ids=None, labels=None):
     ids = np.array(ids if ids is not None else [f"c{i}" for i in range(len(right))])
     logits = np.eye(3, dtype=np.float32)[answers]
     np.savez(folder / "said.npz", logits=logits, labels=labels.astype(np.int64), ids=ids)
-    (folder / "measured.json").write_text("{}")
+    (folder / "measured.json").write_text(json.dumps(measured))
 
 
 @pytest.fixture
@@ -71,6 +71,15 @@ def test_seeds_that_differ_are_paired_in_order(tmp_path):
             finish(tmp_path / "r", method, seed, right)
     found = between(open_finished(f"{tmp_path}/r:one"), open_finished(f"{tmp_path}/r:two"))
     assert found.seeds == ((0, 7), (1, 8))
+
+
+def test_trainings_of_several_recipes_are_no_seeds_of_one_method(tmp_path):
+    for seed, kind in enumerate(("old", "new", "new")):
+        finish(tmp_path / "r", "SKD", seed, np.array([1, 0], bool), kind=kind)
+        finish(tmp_path / "r", "low", seed, np.array([1, 0], bool), kind="new")
+    assert set(open_finished(f"{tmp_path}/r:low").said[0]) == {0, 1, 2}
+    with pytest.raises(ValueError, match=r"fold0/SKD/seed0 and fold0/SKD/seed1 .*other settings"):
+        open_finished(f"{tmp_path}/r:SKD")
 
 
 def test_the_command_ends_in_a_sentence(runs, skeldistill):

@@ -170,8 +170,8 @@ def test_a_broken_environment_is_one_line(monkeypatch, environment, said):
         pass
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.1])
-def test_shares_of_examples_are_the_clips_of_one_process(tmp_path, noise):
+@pytest.mark.parametrize(("noise", "taught"), [(0.0, 0.0), (0.1, 0.1), (0.0, 0.1)])
+def test_shares_of_examples_are_the_clips_of_one_process(tmp_path, noise, taught):
     store = small_store(tmp_path / "a.arrow", named(11, "train"))
     rows = np.arange(11)
     side = Side(
@@ -182,7 +182,7 @@ def test_shares_of_examples_are_the_clips_of_one_process(tmp_path, noise):
     examples = Examples(
         clips=Clips(rows=rows, teacher_rows=np.where(rows % 3, rows, SOLITARY), labels=rows % 3),
         student=side,
-        teacher=Side(store=store, sampling=side.sampling),
+        teacher=Side(store=store, sampling=side.sampling.model_copy(update={"noise": taught})),
     )
 
     def epoch(share=None) -> list[Batch]:

@@ -230,6 +230,27 @@ def test_a_loss_that_would_never_act_is_refused():
     assert LossTerm(name="KL", start=3, stop=4).weight_at(3) == 1.0
 
 
+def test_a_loss_that_would_start_after_the_training_is_refused():
+    late = {"low": {"losses": [{"name": "KL", "start": 5}]}, "teacher": {"view": "high"}}
+    told = {**LEAST, "methods": late, "training": {"epochs": 6}}
+    recipe.parse(told)
+    told["training"] = {"epochs": 5}
+    with pytest.raises(
+        ValueError, match=r"methods\.low\.losses: KL would never act: .* 5, .* of 5"
+    ):
+        recipe.parse(told)
+
+
+def test_smoothed_labels_are_of_the_softmax():
+    told = {
+        **LEAST,
+        "methods": ["low"],
+        "training": {"task_loss": "binary", "label_smoothing": 0.1},
+    }
+    with pytest.raises(ValueError, match=r"training: .*label_smoothing 0\.1 is of the softmax"):
+        recipe.parse(told)
+
+
 @pytest.mark.parametrize("other", ["KL: soft", "kl? soft"])
 def test_methods_that_would_share_a_folder_are_refused(other):
     with pytest.raises(ValueError, match=f"'KL; soft' and {re.escape(repr(other))} would share"):

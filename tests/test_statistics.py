@@ -65,8 +65,24 @@ def test_the_interval_of_an_accuracy_holds_the_truth(rng):
 
 def test_the_interval_of_one_training_a_fold_is_over_folds():
     folds = [np.array([[1.0, 1, 0, 0]]), np.array([[1.0, 1, 1, 0]])]
-    assert accuracy(folds) == over_runs([50.0, 75.0])
+    found, apart = accuracy(folds), over_runs([50.0, 75.0])
+    assert apart.low is not None
+    assert apart.low < 0  # as no percentage is
+    assert (found.mean, found.low, found.high) == (apart.mean, 0, 100)
     assert accuracy(folds[:1]).low is None
+
+
+def test_folds_weigh_by_their_clips_in_the_interval_as_in_the_mean():
+    folds = [np.ones((1, 1000)), np.zeros((1, 10)), np.zeros((1, 10))]
+    found = accuracy(folds)
+    assert found.mean == pytest.approx(100 * 1000 / 1020)
+    assert found.low is not None
+    assert 80 < found.low < found.mean
+    even = [np.repeat([[1.0, 0.0]], share, axis=1) for share in (2, 2, 2)]
+    even[0][:] = 1
+    apart = over_runs([100.0, 50.0, 50.0])
+    assert apart.low is not None
+    assert accuracy(even).low == pytest.approx(max(0, apart.low))
 
 
 def test_a_method_cannot_be_told_from_itself(rng):

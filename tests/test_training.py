@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,14 +15,17 @@ from rich.console import Console
 from stores import named, small_store
 
 from skeldistill import checkpoint, recipe
+from skeldistill.data.store_writer import StoreWriter
 from skeldistill.data.views import open_views
 from skeldistill.layouts import COCO17
+from skeldistill.readers.reader import Source
 from skeldistill.training import state, task, train
 from skeldistill.training.evaluate import Said
 from skeldistill.training.examples import examples_of, teacher_examples
 from skeldistill.training.experiment import list_tasks, run
+from skeldistill.training.outside import evaluate_run
 from skeldistill.training.perform import check, perform
-from skeldistill.training.settle import settle
+from skeldistill.training.settle import settle, spreads
 from skeldistill.training.task import Task
 
 SMALL = {"name": "STGCN", "width": 0.125}
@@ -690,9 +694,86 @@ def test_who_learns_from_high_clips_is_asked_about_the_same_joints(experiment, t
 @pytest.mark.parametrize("steps", [30, 218, 400])
 def test_scores_that_never_changed_pass_unmagnified(steps):
     layer = torch.nn.BatchNorm1d(2)
+    begun = spreads(layer)
     shown = torch.ones(8, 2)
     for _ in range(steps):
         layer(shown + torch.tensor([0.0, 0.1]) * torch.randn(8, 2))
-    settle(layer.eval())
+    settle(layer.eval(), begun)
     assert layer.running_var[0] == 1
     assert layer.running_var[1] < 0.1
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5, 60])
+def test_statistics_that_were_carried_over_are_no_leftovers(steps):
+    layer = torch.nn.BatchNorm1d(3)
+    layer.running_var.copy_(torch.tensor([1e-3, 0.5, 0.5]))
+    begun = spreads(layer)
+    spread = torch.tensor([1e-3, 0.5, 0.0]).sqrt()
+    for _ in range(steps):
+        layer(1 + spread * torch.randn(8, 3))
+    trained = layer.running_var.clone()
+    settle(layer.eval(), begun)
+    assert torch.equal(layer.running_var[:2], trained[:2])
+    assert layer.running_var[2] == (1 if steps else 0.5)
+
+
+def test_a_head_trained_alone_keeps_the_statistics_of_its_body(experiment, tmp_path):
+    experiment["methods"] = ["teacher"]
+    first = only(experiment, "teacher", tmp_path / "first")
+    perform(first)
+    weights = str(first.folder / task.NETWORK)
+    experiment["methods"] = {
+        "head": {"view": "high", "start_from": weights, "train_only_head": True}
+    }
+    head = only(experiment, "head", tmp_path / "second")
+    perform(head)
+    before, after = (checkpoint.load(one.folder / task.NETWORK)[0] for one in (first, head))
+    kept = dict(before.named_buffers())
+    for name, statistic in after.named_buffers():
+        if name.endswith("running_var"):
+            assert torch.equal(statistic, kept[name]), name
+
+
+def test_a_student_knows_the_actions_that_only_the_high_view_names(experiment, tmp_path):
+    clips = named(36, "train") + named(12, "test", 36)
+    nameless = small_store(tmp_path / "nameless.arrow", clips, classes=())
+    experiment["data"]["low"] = {"store": str(nameless.path)}
+    experiment["methods"] = ["low"]
+    low = only(experiment, "low", tmp_path / "run")
+    perform(low)
+    assert checkpoint.load(low.folder / task.NETWORK)[1]["classes"] == ["run", "sit", "wave"]
+
+
+def test_a_leak_in_a_later_fold_is_refused_before_the_first_is_trained(experiment, tmp_path):
+    clips = named(24, "train") + named(8, "test", 24)
+    store = small_store(tmp_path / "two.arrow", clips)
+    source = Source(layout=store.layout, channels=2, units="pixels", classes=store.classes)
+    with StoreWriter(tmp_path / "leaky.arrow", source, provenance={}) as writer:
+        for row in range(len(store)):
+            more = ("b", "c") if row == 3 else ("b" if row < 24 else "c",)
+            writer.write(replace(store.clip(row), splits=(*store.clip(row).splits, *more)))
+    folds = [{"train": "train", "test": "test"}, {"train": "b", "test": "c"}]
+    experiment["data"] = {"high": {"store": str(tmp_path / "leaky.arrow")}, "folds": folds}
+    experiment["methods"] = ["teacher"]
+    with pytest.raises(
+        ValueError, match=r"1 clips \(such as 'clip003'\) are in training split 'b'"
+    ):
+        run(recipe.parse(experiment), tmp_path / "run")
+    assert not list(tmp_path.glob("run/fold*"))
+
+
+def test_a_store_is_completed_as_the_networks_training_was(experiment, tmp_path):
+    experiment["methods"] = {"low+completion": {"completion": "LinearInterpolation"}}
+    one = only(experiment, "low+completion", tmp_path / "run")
+    perform(one)
+    low = open_views(one.recipe.data, one.root / "views", quiet=True)[1]
+    said, _ = evaluate_run(one.folder, low.path, "test")
+    np.testing.assert_allclose(said.logits, one.said().logits, atol=1e-5)
+
+
+def test_no_momentum_is_no_nesterov(experiment, tmp_path):
+    experiment["training"]["momentum"] = 0
+    experiment["methods"] = ["low"]
+    low = only(experiment, "low", tmp_path / "run")
+    perform(low)
+    assert low.done

@@ -137,7 +137,15 @@ def test_a_label_in_one_view_holds_for_both(tmp_path):
     high = small_store(tmp_path / "high.arrow", [("a", 2, "train"), ("b", -1, "train")])
     np.testing.assert_array_equal(training_clips(low, high, FOLD, data()).labels, [2, 1])
     np.testing.assert_array_equal(match(low, np.arange(2), high), [0, 1])
-    assert ids(high, teacher_clips(high, low, FOLD, data())) == {"a"}
+    taught = teacher_clips(high, low, FOLD, data())
+    assert ids(high, taught) == {"a", "b"}
+    np.testing.assert_array_equal(taught.labels, [2, 1])
+
+
+def test_the_high_view_is_tested_with_the_low_ones_labels(tmp_path):
+    low = small_store(tmp_path / "low.arrow", [("a", 1, "train"), ("b", 2, "test")])
+    high = small_store(tmp_path / "high.arrow", [("a", -1, "train"), ("b", -1, "test")])
+    np.testing.assert_array_equal(evaluation_clips(high, low, FOLD, data()).labels, [2])
 
 
 def test_a_label_that_one_view_lacks_is_no_other_label(tmp_path):

@@ -23,6 +23,7 @@ from skeldistill import layouts, networks
 from skeldistill.files import write_bytes
 from skeldistill.layouts import Layout
 from skeldistill.networks.network import Network
+from skeldistill.recipe import Part
 from skeldistill.shelf import build
 
 KEY = "skeldistill"
@@ -203,6 +204,13 @@ def _unpickled(path: Path) -> Any:
             raise
         with safe_globals([(_Unread, name) for name in foreign]):
             return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def completion_of(about: Mapping[str, Any]) -> Part | None:
+    """What filled lost joints of a network's view, if anything did, as its checkpoint tells."""
+    recipe = about.get("recipe") or {}
+    told = recipe.get("methods", {}).get(about.get("method"), {}).get("completion")
+    return None if told is None else Part.model_validate(told)
 
 
 def carry_over(

@@ -29,8 +29,9 @@ class Prediction(NamedTuple):
     losses: tuple[tuple[str, Float[Tensor, ""]], ...] = ()
 
     def named(self, labels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
-        """The labels, and of clips that have none what they are taken for."""
-        return torch.where(labels == UNLABELLED, self.logits.argmax(dim=1), labels)
+        """The labels, and of clips that have none what they are taken for, if anybody is there."""
+        unnamed = (labels == UNLABELLED) & self.present.flatten(1).any(dim=1)
+        return torch.where(unnamed, self.logits.argmax(dim=1), labels)
 
     def rows(self, index: Tensor) -> "Prediction":
         """The prediction for some of the clips of the batch; `losses`, of all of them, is left."""

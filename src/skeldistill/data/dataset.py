@@ -135,6 +135,10 @@ class Examples:
         return len(self.clips)
 
     @property
+    def _sides(self) -> list[Side]:
+        return [side for side in (self.student, self.teacher, self.mixed) if side is not None]
+
+    @property
     def teacher_sees_the_same(self) -> bool:
         """Whether the teacher sees a clip in every epoch as in `testing`."""
         side = self.teacher
@@ -202,7 +206,7 @@ class Examples:
             if sampling.mixup:  # with clips from anywhere in the batch
                 whole = self.batch(places, choice, seed=seed, epoch=epoch)
                 yield whole.mixed(sampling.mixup, rng).some(some)
-            elif share is not None and sampling.noise:
+            elif share is not None and any(side.sampling.noise for side in self._sides):
                 # drawn for the whole batch, clip after clip
                 yield self.batch(places, choice, seed=seed, epoch=epoch).some(some)
             else:

@@ -103,7 +103,8 @@ def paired_ids(
 def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
     """The training clips of the high view: but for what is held out, unpaired or unlabelled.
 
-    High clips that no low clip matches belong to them, as many as keep their label; but not where
+    A label that the low view alone knows holds for both. High clips that no low clip matches belong
+    to them, as many as keep their label; but not where
     only a share of the clips keeps its match (``data.paired``, PLKD Table 5): the teacher then has
     the paired part alone. While some recordings are held out, high clips of which nothing tells the
     recording (their ids do not match ``data.group``) are left out, too: they may be of those.
@@ -121,7 +122,9 @@ def teacher_clips(high: Store, low: Store, fold: recipe.Fold, data: recipe.Data)
         if data.paired < 1:
             alone = alone[:0]
         rows = np.sort(np.concatenate([rows[paired], alone]))
-    return Clips(rows=rows, teacher_rows=rows, labels=high.labels[rows]).only_labelled()
+    return Clips(
+        rows=rows, teacher_rows=rows, labels=_known_labels(high, rows, low)
+    ).only_labelled()
 
 
 def parts_of(
@@ -145,19 +148,19 @@ def parts_of(
 def evaluation_clips(store: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
     """The clips of a view that methods are compared on: the test split, or the validation part.
 
-    The low view's training clips decide what is held out, whichever view is asked for. Held-out
-    clips without a label are looked at by nobody.
+    The low view's training clips decide what is held out, whichever view is asked for, and its
+    labels hold for clips without one there. Held-out clips without a label are looked at by nobody.
     """
     if data.validation:
         rows = store.in_split(fold.train)
         rows = rows[_held_out(store, rows, low, fold, data)]
         if not len(rows):
             raise ValueError(f"no clip of split {fold.train!r} is held out for validation")
-        rows = rows[store.labels[rows] != UNLABELLED]
+        rows = rows[_known_labels(store, rows, low) != UNLABELLED]
     else:
         rows = store.in_split(fold.test)
     solitary = np.full(len(rows), SOLITARY, np.int64)
-    return Clips(rows=rows, teacher_rows=solitary, labels=_labels(store, rows))
+    return Clips(rows=rows, teacher_rows=solitary, labels=_labels(store, rows, low))
 
 
 def match(store: Store, rows: Int64[np.ndarray, " n"], high: Store) -> Int64[np.ndarray, " n"]:
@@ -190,9 +193,17 @@ def _training_matches(store: Store, rows: np.ndarray, high: Store, split: str) -
     return np.where(np.isin(matches, high.in_split(split)), matches, SOLITARY)
 
 
-def _labels(store: Store, rows: np.ndarray) -> np.ndarray:
-    """Labels that must be known."""
+def _known_labels(store: Store, rows: np.ndarray, low: Store) -> np.ndarray:
+    """Labels, and where a view has none those of the same clips in the low view."""
     labels = store.labels[rows]
+    if (labels != UNLABELLED).all():
+        return labels
+    return np.where(labels == UNLABELLED, _theirs(low, match(store, rows, low)), labels)
+
+
+def _labels(store: Store, rows: np.ndarray, low: Store) -> np.ndarray:
+    """Labels that must be known."""
+    labels = _known_labels(store, rows, low)
     if (labels == UNLABELLED).any():
         clip_id = store.ids[rows[np.argmax(labels == UNLABELLED)]]
         raise ValueError(

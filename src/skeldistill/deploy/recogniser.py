@@ -126,7 +126,7 @@ class Recogniser:
             coordinates=_coordinates(about, units, network.channels, sampling),
             units=units,
             classes=classes,
-            completion=_completion(about),
+            completion=checkpoint.completion_of(about),
             clip_frames=usual if isinstance(usual, int) and usual > 0 else None,
             device=device,
         )
@@ -266,11 +266,3 @@ def _coordinates(about: Mapping[str, Any], units: str, channels: int, sampling: 
     if told is not None:
         return int(told)
     return 2 if channels == 2 or (sampling.confidence and units not in IN_SPACE) else 3
-
-
-def _completion(about: Mapping[str, Any]) -> Part | None:
-    """What filled lost joints of the method's view, if anything did."""
-    recipe = about.get("recipe") or {}
-    method = recipe.get("methods", {}).get(about.get("method"), {})
-    told = method.get("completion")
-    return None if told is None else Part.model_validate(told)

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from skeldistill.clip import UNLABELLED
 from skeldistill.data.dataset import Examples
 from skeldistill.data.pairing import SOLITARY, Clips
 from skeldistill.distillation.part_matrix import count_misclassified, occlude_part, part_weights
@@ -63,14 +64,15 @@ def share_knowledge(
             known |= {name: torch.cat([known[name], said]) for name, said in more.items()}
             rows = np.concatenate([rows, others.rows])
     places = torch.from_numpy(_places(clips, rows))
+    labels = torch.where(known["present"], known["labels"], UNLABELLED)
     for loss in asking:
         if isinstance(loss, PartContrastive):
             if loss.part_matrix:
                 loss.set_part_weights(part_weights(known["misclassified"]))
             if loss.bank:
-                loss.set_bank(known["parts"], known["labels"], places)
+                loss.set_bank(known["parts"], labels, places)
         elif loss.bank:
-            loss.set_bank(known["whole"], known["labels"], places)
+            loss.set_bank(known["whole"], labels, places)
 
 
 def ask(teacher: Network, high: Examples, folder: Path) -> dict[str, Tensor]:
@@ -79,6 +81,7 @@ def ask(teacher: Network, high: Examples, folder: Path) -> dict[str, Tensor]:
     Returns:
         misclassified: E of eq. (12), ``(k, p)``. parts: part features, ``(n, p, c)``, unless the
         teacher's features have no joints. whole: global features, ``(n, c)``. labels: ``(n,)``.
+        present: whether it sees anybody, ``(n,)``.
     """
     mark = fingerprint(teacher, high)
     path = folder / FILE
@@ -105,7 +108,7 @@ def _kept(path: Path, mark: str) -> dict[str, Tensor] | None:
 
 def fingerprint(teacher: Network, high: Examples) -> str:
     """Changes with the teacher's weights, its clips, and how it sees them."""
-    digest = hashlib.sha256(b"bones of lost joints are lost")  # answers of before are not kept
+    digest = hashlib.sha256(b"who sees nobody has no answer")  # answers of before are not kept
     for name, tensor in sorted(teacher.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -141,7 +144,7 @@ def _seen(teacher: Network, high: Examples) -> dict[str, Tensor]:
     """Features of clips, whole and by part, and their classes: unlabelled ones as it names them."""
     teacher.eval()
     device = next(teacher.parameters()).device
-    known: dict[str, list[Tensor]] = {"whole": [], "labels": []}
+    known: dict[str, list[Tensor]] = {"whole": [], "labels": [], "present": []}
     if teacher.keeps_joints:
         known["parts"] = []
     for batch in high.testing(AT_ONCE):
@@ -149,6 +152,7 @@ def _seen(teacher: Network, high: Examples) -> dict[str, Tensor]:
         if teacher.keeps_joints:
             known["parts"].append(part_features(said, teacher.layout).cpu())
         known["whole"].append(global_features(said).cpu())
+        known["present"].append(said.present.flatten(1).any(dim=1).cpu())
         known["labels"].append(said.named(batch.labels.to(device)).cpu())
     return {name: torch.cat(said).contiguous() for name, said in known.items()}
 

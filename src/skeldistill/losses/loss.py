@@ -38,7 +38,7 @@ class Loss(nn.Module):
     Every loss of the shelf is made as ``Name(about, **options)``, `about` being a `LossContext`.
 
     The labels that a distillation loss sees are those of all clips: of one without a label it is
-    what the teacher takes it for.
+    what the teacher takes it for, and `UNLABELLED` where the teacher sees nobody.
 
     Clips without a high-quality match come with an absent teacher (``teacher.present`` all false
     and zeros elsewhere). A loss that needs the match leaves them out of its mean; its value is 0,

@@ -40,7 +40,7 @@ class TeacherRows(nn.Module):
 
         Args:
             features: the teacher's features.
-            labels: classes.
+            labels: classes; rows of class -1 count as none, and are nobody's own.
             clips: places in the training set, 0 or above.
         """
         if features.shape[0] == 0 or features.shape[1:] != self.bank.shape[1:]:
@@ -50,7 +50,8 @@ class TeacherRows(nn.Module):
             )
         device = self.bank.device
         rows = torch.full((int(clips.max()) + 1,), -1, device=device)
-        rows[clips.to(device)] = torch.arange(len(clips), device=device)
+        known = labels != UNLABELLED
+        rows[clips[known].to(device)] = torch.arange(len(clips), device=device)[known.to(device)]
         # not cloned if it need not be: a memory-mapped bank stays one. What was computed in
         # inference mode could not be saved for a backward pass.
         kept = features.detach().clone() if features.is_inference() else features.detach()

@@ -75,6 +75,13 @@ class Recipe(Section):
                     checked(name)
                 except ValidationError as error:  # a section by itself knows no place
                     raise ValueError(f"methods.{name}.{section}: {one_line(error)}") from None
+            epochs = self.training_of(name).epochs
+            late = next((term for term in method.losses if term.start >= epochs), None)
+            if late is not None:
+                raise ValueError(
+                    f"methods.{name}.losses: {late.name} would never act: it starts in epoch "
+                    f"{late.start}, counted from 0, of {epochs}; start it sooner, or leave it out"
+                )
         return self
 
     def needs(self, method: str) -> list[str]:

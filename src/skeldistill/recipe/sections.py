@@ -248,6 +248,15 @@ class Training(Section):
         "are",
     )
 
+    @model_validator(mode="after")
+    def _smooths(self) -> "Training":
+        if self.task_loss == "binary" and self.label_smoothing:
+            raise ValueError(
+                f"label_smoothing {self.label_smoothing:g} is of the softmax; set it to 0 with "
+                "task_loss binary"
+            )
+        return self
+
     @model_serializer(mode="wrap")
     def _without_unused(self, plain: Callable[[Any], Any]) -> dict[str, Any]:
         # as before it could be said, so that what was finished stays so

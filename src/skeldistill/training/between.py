@@ -1,5 +1,6 @@
 """Two finished methods of any two experiments, compared on the clips that both were asked about."""
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,20 +60,30 @@ def open_finished(text: str) -> Finished:
     networks are needed, and the recipe may be one of an older version if a method is named.
 
     Raises:
-        ValueError: no such experiment or method, or none of its trainings is finished.
+        ValueError: no such experiment or method, none of its trainings is finished, or they are
+            of several recipes.
     """
     root, method = _parted(text)
     method = method or _only_method(root)
     said: dict[int, dict[int, Said]] = {}
+    kinds: dict[str, str] = {}
     for measured in sorted(root.glob(f"fold*/{recipes.folder_name(method)}/seed*/{MEASURED}")):
         folder = measured.parent
         fold, seed = folder.parents[1].name.removeprefix("fold"), folder.name.removeprefix("seed")
         if fold.isdigit() and seed.isdigit() and (folder / SAID).is_file():
             said.setdefault(int(fold), {})[int(seed)] = said_in(folder)
+            kind = json.loads(measured.read_text(encoding="utf-8")).get("kind", "an older version")
+            kinds.setdefault(kind, f"fold{fold}/{folder.parent.name}/seed{seed}")
     if not said:
         known = sorted({path.parents[1].name for path in root.glob(f"fold*/*/seed*/{MEASURED}")})
         raise ValueError(
             f"{root} has no finished method {method!r}; it has {', '.join(known) or 'none'}"
+        )
+    if len(kinds) > 1:
+        one, other = list(kinds.values())[:2]
+        raise ValueError(
+            f"{root}: {one} and {other} were trained under other settings or on other data, and "
+            "are no seeds of one method; `skeldistill run` again those that are old, or delete them"
         )
     return Finished(name=f"{root.name}:{method}", said=said)
 

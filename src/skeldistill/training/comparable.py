@@ -4,6 +4,7 @@ import numpy as np
 
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import SOLITARY
+from skeldistill.data.sampling import persons_by_score
 from skeldistill.losses.graph_matching import require_same_sizes
 from skeldistill.networks.network import Network
 
@@ -28,6 +29,33 @@ def require_comparable(student: Network, teacher: Network, examples: Examples) -
     assert examples.teacher is not None
     require_same_sizes(_size(student, examples.student), _size(teacher, examples.teacher))
     _require_same_moments(examples.student, examples.teacher, examples)
+
+
+def crowded_note(examples: Examples) -> str | None:
+    """One line if some pairs show other people to student and teacher; None if none does.
+
+    Each view shows the people whom it is most certain of, and in a crowd these may be others.
+    """
+    assert examples.teacher is not None
+    matched = examples.clips.teacher_rows != SOLITARY
+    places = examples.clips.rows[matched], examples.clips.teacher_rows[matched]
+    sides = examples.student, examples.teacher
+    people = [side.store.num_persons[rows] for side, rows in zip(sides, places, strict=True)]
+    crowded = np.maximum(*people) > examples.student.sampling.persons
+    if examples.student.sampling.persons != examples.teacher.sampling.persons or not crowded.any():
+        return None
+    mine, theirs = (
+        persons_by_score(side.store, rows[crowded], side.sampling.persons, side.layout.num_joints)
+        for side, rows in zip(sides, places, strict=True)
+    )
+    apart = int((mine != theirs).any(axis=1).sum())
+    if not apart:
+        return None
+    return (
+        f"in {apart} of {matched.sum()} pairs of clips the student is shown other people than its "
+        f"teacher: more than sampling.persons ({examples.student.sampling.persons}) are there, and "
+        "each view shows those whom it is most certain of; raise it, or leave one person in a clip"
+    )
 
 
 def _size(network: Network, side: Side) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from skeldistill.data.views import derived, open_views
 from skeldistill.files import write_text
 from skeldistill.recipe import Recipe
 from skeldistill.training.bars import shown
-from skeldistill.training.examples import completed_views
+from skeldistill.training.examples import completed_views, examples_of
 from skeldistill.training.perform import check
 from skeldistill.training.pool import at_once
 from skeldistill.training.results import gather
@@ -57,7 +58,7 @@ def run(
         with processes.first_goes_ahead():
             if processes.first():
                 with alone_in(root / "views", say):
-                    _prepare(recipe, root, quiet=console is None)
+                    _prepare(recipe, root, say, quiet=console is None)
                 write_text(root / "recipe.yaml", recipe.to_yaml())  # of what is not refused
         tasks = list_tasks(recipe, root)
         if processes.first():
@@ -87,7 +88,8 @@ def run_one(
             if processes.first():
                 with alone_in(root / "views", say):
                     open_views(recipe.data, root / "views", quiet=console is None)
-                    check(last)
+                    if note := check(last):
+                        say(f"{method}: {note}")
                 write_text(root / "recipe.yaml", recipe.to_yaml())
         tasks = _with_needs(last)
         with shown(tasks, console) as (watch, finished):
@@ -131,8 +133,8 @@ def list_tasks(recipe: Recipe, root: Path) -> list[Task]:
     return ordered
 
 
-def _prepare(recipe: Recipe, root: Path, *, quiet: bool) -> None:
-    """Make every view, and refuse what cannot work before an hour is lost."""
+def _prepare(recipe: Recipe, root: Path, say: Say, *, quiet: bool) -> None:
+    """Make every view, and refuse what cannot work before an hour is lost; say what is odd."""
     high, low = open_views(recipe.data, root / "views", quiet=quiet)
     for fold in recipe.data.folds:
         high.in_split(fold.train)
@@ -140,5 +142,12 @@ def _prepare(recipe: Recipe, root: Path, *, quiet: bool) -> None:
     for name, completion in completed_views(recipe):
         view = high if name == "high" else low
         derived(view, (), completion, recipe.data.seed, root / "views", quiet=quiet)
-    for name in recipe.methods:
-        check(Task(recipe=recipe, root=root, method=name, fold=0, seed=recipe.seeds[0]))
+    notes: dict[str, list[str]] = {}
+    for name, method in recipe.methods.items():
+        task = Task(recipe=recipe, root=root, method=name, fold=0, seed=recipe.seeds[0])
+        if note := check(task):
+            notes.setdefault(note, []).append(name)
+        for fold in range(1, len(recipe.data.folds)):
+            examples_of(replace(task, fold=fold), method, high, low)
+    for note, names in notes.items():
+        say(f"{', '.join(names)}: {note}")

@@ -1,6 +1,8 @@
 """Finished runs from outside the loop: a checkpoint on a store, a teacher's part matrix."""
 
 import csv
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from skeldistill import recipe as recipes
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import SOLITARY, Clips
 from skeldistill.data.store import Store
-from skeldistill.data.views import open_views
+from skeldistill.data.views import derived, open_views
 from skeldistill.distillation.knowledge import ask
 from skeldistill.distillation.part_matrix import part_weights
 from skeldistill.files import whole
@@ -24,7 +26,7 @@ from skeldistill.training.task import NETWORK, SAID, Task, said_in
 def evaluate_store(
     path: Path, store_path: Path, split: str | None = None
 ) -> tuple[Said, tuple[str, ...]]:
-    """What a saved network says of a store's clips, sampled as in its training.
+    """What a saved network says of a store's clips, completed and sampled as in its training.
 
     Raises:
         ValueError: the store's layout, channels or classes are not those of the network.
@@ -52,7 +54,11 @@ def evaluate_store(
     if labels.max() >= network.classes:
         raise ValueError(f"{store_path.name} has label {labels.max()}; the network knows fewer")
     clips = Clips(rows=rows, teacher_rows=np.full(len(rows), SOLITARY), labels=labels)
-    return evaluate(network, Examples(clips=clips, student=side)), classes
+    with tempfile.TemporaryDirectory() as folder:
+        seen = replace(
+            side, store=derived(store, (), checkpoint.completion_of(about), 0, Path(folder))
+        )
+        return evaluate(network, Examples(clips=clips, student=seen)), classes
 
 
 def evaluate_run(

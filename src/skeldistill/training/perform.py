@@ -21,10 +21,10 @@ from skeldistill.recipe import LossTerm, Method, Recipe, Training
 from skeldistill.shelf import build
 from skeldistill.training import state
 from skeldistill.training.closed_form import fit_closed_form
-from skeldistill.training.comparable import require_comparable
+from skeldistill.training.comparable import crowded_note, require_comparable
 from skeldistill.training.evaluate import Said, evaluate
 from skeldistill.training.examples import examples_of, teacher_examples, who_answers
-from skeldistill.training.settle import settle
+from skeldistill.training.settle import settle, spreads
 from skeldistill.training.task import MEASURED, NETWORK, SAID, Task, network_part
 from skeldistill.training.train import Progress, fit
 
@@ -35,8 +35,12 @@ MOST_UNNAMED = 10_000
 """So many classes without a name are believed to be some, however few of them occur."""
 
 
-def check(task: Task) -> None:
-    """Refuse in one line what would fail later: parts that no shelf has, options they lack."""
+def check(task: Task) -> str | None:
+    """Refuse in one line what would fail later: parts that no shelf has, options they lack.
+
+    Returns:
+        What is allowed but better known before, if anything is.
+    """
     recipe = task.recipe
     method = recipe.methods[task.method]
     if task.start is not None and method.start_from not in recipe.methods:
@@ -60,6 +64,7 @@ def check(task: Task) -> None:
             if any(loss.compares_vertices for _, loss in terms.values()):
                 require_comparable(student, teacher, examples)
         _refuse_mixing(task, student, [loss for _, loss in terms.values()])
+    return crowded_note(examples) if terms else None
 
 
 def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> None:
@@ -79,7 +84,12 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     # On CPUs the lowest 32 bits of a seed are all that counts.
     torch.manual_seed(task.chance if method.view == "low" else 2**31 + task.chance)
     student = make_network(recipe, method, examples.student, number_of_classes(*views))
-    fresh = _start_from(student, method, task, examples.student.store) if method.start_from else ()
+    fresh = (
+        _start_from(student, method, task, examples.student.store, class_names(*views))
+        if method.start_from
+        else ()
+    )
+    begun = spreads(student)
     teachers = [task.sibling(name) for name in method.teachers]
     members = [checkpoint.load(each.folder / NETWORK)[0] for each in teachers]
     teacher = _one(members) if members else None
@@ -123,16 +133,17 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
         )
     if not processes.first():
         return
-    settle(student)
+    settle(student, begun)
     said = evaluate(student, tested, device=next(student.parameters()).device)
     if not np.isfinite(said.logits).all():
         raise ValueError(
             f"{task.method} says what is no number of some clips it is tested on, so it is not "
             "kept; lower training.learning_rate"
         )
-    _keep(task, student.cpu(), said, tested.student)
+    _keep(task, student.cpu(), said, tested.student, class_names(*views))
     measured = {
         "fingerprint": task.fingerprint,
+        "kind": task.kind,
         "top1": said.accuracy(1),
         "top5": said.accuracy(5),
         "clips": len(said.labels),
@@ -172,6 +183,11 @@ def _try(network: Network, side: Side) -> None:
 def number_of_classes(*views: Store) -> int:
     """As many as the views name or, where they name none, as their labels show."""
     return max(len(view.classes) or _numbered(view) for view in views)
+
+
+def class_names(high: Store, low: Store) -> tuple[str, ...]:
+    """The names of the classes, whichever view tells them; none if neither does."""
+    return low.classes or high.classes
 
 
 def _numbered(view: Store) -> int:
@@ -249,7 +265,9 @@ def _reviser(method: Method, student: Network) -> Reviser | None:
     return Reviser(pointwise_weights(student) if method.gradient_revision == "quick" else None)
 
 
-def _start_from(student: Network, method: Method, task: Task, seen: Store) -> tuple[str, ...]:
+def _start_from(
+    student: Network, method: Method, task: Task, seen: Store, classes: Sequence[str]
+) -> tuple[str, ...]:
     """Take over the weights that fit; the names of those that do not, and start anew."""
     assert task.start is not None
     start, about = checkpoint.load(task.start)
@@ -257,7 +275,7 @@ def _start_from(student: Network, method: Method, task: Task, seen: Store) -> tu
     fresh = checkpoint.carry_over(
         start,
         student,
-        other_actions=bool(actions and seen.classes and actions != list(seen.classes)),
+        other_actions=bool(actions and classes and actions != list(classes)),
         other_inputs=about.get("coordinates", seen.channels) != seen.channels,
     )
     if method.train_only_head:
@@ -274,13 +292,13 @@ def _forget_if_changed(task: Task) -> None:
         mark.write_text(task.fingerprint, encoding="utf-8")
 
 
-def _keep(task: Task, student: Network, said: Said, side: Side) -> None:
+def _keep(task: Task, student: Network, said: Said, side: Side, classes: Sequence[str]) -> None:
     recipe = task.recipe
     checkpoint.save(
         task.folder / NETWORK,
         student,
         about={
-            "classes": list(side.store.classes),
+            "classes": list(classes),
             "units": side.store.units,
             "coordinates": side.store.channels,
             "clip_frames": int(np.median(side.store.num_frames)),

@@ -17,7 +17,7 @@ from skeldistill.training.answers import Answers
 from skeldistill.training.examples import teacher_examples
 from skeldistill.training.gap import between_views
 from skeldistill.training.machine import machine
-from skeldistill.training.perform import number_of_classes
+from skeldistill.training.perform import class_names, number_of_classes
 from skeldistill.training.quality import by_quality
 from skeldistill.training.samples import sample_clips
 from skeldistill.training.statistics import accuracy, compare
@@ -44,7 +44,7 @@ def gather(
         (n for n, m in recipe.methods.items() if _kind(recipe, n) == "plain" and _is_bare(m)), None
     )
     gap = between_views(answers, teacher, plain) if teacher and plain else None
-    names = low.classes or high.classes
+    names = class_names(high, low)
     classes = [*names, *map(str, range(len(names), number_of_classes(high, low)))]
     rows = []
     for name, mine in by_method.items():

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -118,10 +118,21 @@ def accuracy(rights: Rights, *, ids: Ids | None = None) -> Interval:
     """
     mean = 100 * _mean(rights)
     if min(len(fold) for fold in rights) == 1:
-        apart = over_runs([100 * float(fold.mean()) for fold in rights])
-        return replace(apart, mean=mean)
-    half = 100 * _half_interval(rights, Distinct.of(rights, ids))
+        if len(rights) == 1:
+            return Interval(mean=mean, low=None, high=None)
+        half = _half_over_folds([100 * float(fold.mean()) for fold in rights], rights, mean)
+    else:
+        half = 100 * _half_interval(rights, Distinct.of(rights, ids))
     return Interval(mean=mean, low=max(0.0, mean - half), high=min(100.0, mean + half))
+
+
+def _half_over_folds(values: Sequence[float], rights: Rights, mean: float) -> float:
+    """Half of Student's t interval of a mean over folds that weigh by their clips."""
+    weights = np.array([fold.shape[1] for fold in rights], float)
+    apart = weights / weights.sum() * (np.array(values) - mean)
+    degrees = len(values) - 1
+    spread = np.sqrt((apart**2).sum() * len(values) / degrees)
+    return float(stats.t.ppf(0.975, degrees) * spread)
 
 
 def compare(

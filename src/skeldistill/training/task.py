@@ -74,16 +74,27 @@ class Task:
         Raises:
             OSError: a checkpoint from outside the experiment that it starts from is not there.
         """
-        recipe = self.recipe
-        method = recipe.methods[self.method]
-        said = self.settings | {
-            "views": _views_mark(recipe.data.model_dump_json(), self.root),
-            "needs": [task.fingerprint for task in self.needs],
-        }
+        return _mark(self._told([task.fingerprint for task in self.needs]))
+
+    @property
+    def kind(self) -> str:
+        """The same for every fold and seed: changes with everything else that `fingerprint` does.
+
+        Raises:
+            OSError: as `fingerprint` does.
+        """
+        told = self._told([task.kind for task in self.needs])
+        return _mark({name: one for name, one in told.items() if name not in ("fold", "seed")})
+
+    def _told(self, needs: list[str]) -> dict[str, Any]:
+        """All that the outcome depends on; of the tasks that it needs, these marks."""
+        recipe, method = self.recipe, self.recipe.methods[self.method]
+        views = _views_mark(recipe.data.model_dump_json(), self.root)
+        said = self.settings | {"views": views, "needs": needs}
         if method.start_from and method.start_from not in recipe.methods:
             assert self.start is not None
             said["start"] = _digest(self.start)
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+        return said
 
     @property
     def done(self) -> bool:
@@ -126,6 +137,10 @@ def _plain(data: Data) -> dict[str, Any]:
             "paired clips alone"  # until 0.1 high clips without a match were with them
         )
     return said
+
+
+def _mark(said: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @functools.lru_cache(maxsize=8)

@@ -149,7 +149,7 @@ def _sgd(
         learned,
         lr=training.learning_rate,
         momentum=training.momentum,
-        nesterov=training.nesterov,
+        nesterov=training.nesterov and training.momentum > 0,  # without it both are alike
         weight_decay=training.weight_decay,
         fused=device.type in ("cpu", "cuda"),
     )
