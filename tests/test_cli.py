@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import subprocess
 import sys
 
@@ -10,8 +11,10 @@ import yaml
 from rich.console import Console
 from stores import named, small_store
 
+from skeldistill.cli import stopping
 from skeldistill.cli.experiments import load
 from skeldistill.cli.options import listed, whole_numbers
+from skeldistill.data.store_writer import StoreWriter
 from skeldistill.training import experiment
 from skeldistill.training.bars import shown
 
@@ -271,14 +274,31 @@ def test_help_slips_and_stores_come_without_loading_torch(recipe_file, tmp_path)
     assert "whole comparison" in done.stdout
 
 
-def test_an_interrupt_says_how_to_go_on(skeldistill, recipe_file, monkeypatch):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(experiment, "run", interrupted)
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_command_says_how_to_go_on(skeldistill, recipe_file, monkeypatch, stop):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(experiment, "run", lambda *_, **__: signal.raise_signal(stop))
     code, _, err = skeldistill("run", recipe_file)
     assert code == 130
     assert "goes on where it left off" in err
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_import_leaves_nothing_and_promises_nothing(
+    skeldistill, tmp_path, monkeypatch, stop
+):
+    monkeypatch.setattr(StoreWriter, "_check", lambda *_: signal.raise_signal(stop))
+    code, _, err = skeldistill("data", "import", "synthetic", "-", "made/a.arrow")
+    assert (code, err.splitlines()[-1]) == (130, "stopped")
+    assert not list(tmp_path.glob("made/*"))
+
+
+def test_torchrun_ends_its_processes_itself(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    before = signal.getsignal(signal.SIGTERM)
+    with stopping.stopped_well():
+        assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize(

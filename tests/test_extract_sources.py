@@ -85,6 +85,16 @@ def test_a_table_names_labels_and_more(tmp_path):
     assert (classes, videos[0].label) == ((), 12)
 
 
+def test_numbers_are_told_as_programs_write_them(tmp_path):
+    for text in ("a,0\nb,2\nc,10\nd,-1\n", "a,0.0\nb,2.0\nc,10.0\nd,\n"):
+        file = table(tmp_path, "video,label\n" + text)
+        videos, classes = labelled_by_csv(footage("a", "b", "c", "d"), file)
+        assert (classes, [video.label for video in videos]) == ((), [0, 2, 10, -1])
+    named = table(tmp_path, "video,label\na,run\nb,-1\n")
+    videos, classes = labelled_by_csv(footage("a", "b"), named)
+    assert (classes, [video.label for video in videos]) == (("run",), [0, -1])
+
+
 def test_what_a_table_and_the_videos_do_not_share_is_told(tmp_path):
     file = table(tmp_path, "video,label\nwave_01,wave\nwalk_1.mp4,walk\nrun-01,run\nsit_01.mp4,\n")
     videos = footage("wave_01", "walk_01", "run_01", "sit_01")

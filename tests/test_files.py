@@ -1,6 +1,7 @@
 """Files are whole or absent, whoever else writes them."""
 
 import os
+import stat
 
 import pytest
 
@@ -49,6 +50,20 @@ def test_a_failure_leaves_no_folder_that_was_made_for_it(tmp_path):
     with pytest.raises(ValueError, match="on purpose"):
         fail(tmp_path / "empty" / "a.txt")
     assert (tmp_path / "empty").is_dir()
+
+
+def test_a_link_is_written_through_and_a_pipe_is_refused(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "link.txt").symlink_to(tmp_path / "deep" / "a.txt")
+    write_text(tmp_path / "link.txt", "through")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "deep" / "a.txt").read_text(encoding="utf-8") == "through"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "other").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "other"):
+        with pytest.raises(ValueError, match=rf"{name} is a device or a pipe"):
+            write_text(tmp_path / name, "lost")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
 def test_two_processes_write_one_file_without_meeting(tmp_path, monkeypatch):

@@ -221,6 +221,12 @@ def test_describe_names_only_the_classes_there_are(tmp_path: Path) -> None:
     assert [(entry["label"], entry["name"]) for entry in told] == [(0, "0"), (10**6, "1000000")]
 
 
+def test_a_number_that_is_no_classs_costs_no_memory(tmp_path: Path) -> None:
+    store = store_of(tmp_path / "a.store", clip("a"), clip("b", label=2**31 - 1), classes=())
+    told = [found.line for found in check(store)]
+    assert f"labels go up to {2**31 - 1} though only 2 occur; number them from 0" in told
+
+
 def sound(tmp_path: Path, name: str, seed: int = 0) -> Store:
     clips = [
         clip(f"{split}{label}", seed, label=label, splits=(split,))

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import signal
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from predicting import sides, small_checkpoint, write_video
 from torch import Tensor, nn
 
 from skeldistill import checkpoint
-from skeldistill.cli.predict import ended_well
 from skeldistill.clip import Clip
 from skeldistill.data.store_writer import StoreWriter
 from skeldistill.deploy import running, sources, video
@@ -160,20 +158,6 @@ def test_what_a_camera_told_is_there_while_it_is_watched(camera, tmp_path):
     camera(sides(), out=out, format="csv", session=Slow())
     assert (held[0], held[-1]) == (1, 2)  # the head; and the first action, while the second goes on
     assert out.read_text(encoding="utf-8").count("\n") == 3
-
-
-@pytest.mark.parametrize("live", [True, False])
-def test_a_stopped_service_leaves_its_camera_as_a_user_does(live):
-    before, stop = signal.getsignal(signal.SIGTERM), None
-    try:
-        with ended_well(live=live):
-            stop = signal.getsignal(signal.SIGTERM)
-            if live:
-                signal.raise_signal(signal.SIGTERM)
-    except KeyboardInterrupt:
-        assert live
-    assert stop is (signal.default_int_handler if live else before)
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_an_overlay_of_a_camera_may_go_into_a_folder(camera, tmp_path):

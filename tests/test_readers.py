@@ -69,6 +69,24 @@ def test_pyskl_old_list_three_dimensions_no_scores(tmp_path: Path) -> None:
     assert clip.scores.sum() == 8 * 25
 
 
+def test_scores_among_the_coordinates_are_no_depth(tmp_path: Path) -> None:
+    flat = annotation()["keypoint"].astype(np.float32) * 300
+    third = np.concatenate([flat, np.full((*flat.shape[:3], 1), 0.9, np.float32)], axis=3)
+    mixed = pickled(tmp_path / "a.pkl", [annotation(keypoint=third)])
+    refused(PYSKL(), mixed, "third coordinate between 0 and 1 beside others up to")
+    near = np.random.default_rng(0).random((2, 4, 25, 3)).astype(np.float32)  # metres
+    told = annotation(keypoint=near, keypoint_score=np.ones((2, 4, 25), np.float16))
+    assert PYSKL().describe(pickled(tmp_path / "b.pkl", [told])).units == "metres"
+
+
+def test_arrays_stand_for_lists(tmp_path: Path) -> None:
+    one = annotation(img_shape=np.array([240, 320]))
+    split = {"train": np.array(["a"])}
+    path = pickled(tmp_path / "a.pkl", {"split": split, "annotations": [one]})
+    (clip,) = clips_of(PYSKL(), path)
+    assert (clip.size, clip.splits) == ((240, 320), ("train",))
+
+
 def test_pyskl_lost_joints_have_no_place_and_scores_end_at_one(tmp_path: Path) -> None:
     score = np.full((2, 4, 17), 1.01, np.float16)
     score[0, 1, 2] = 0

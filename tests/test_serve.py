@@ -734,6 +734,13 @@ def test_several_persons_are_told_of(fresh):
     assert told == {(0, "left"), (1, "right")}
 
 
+@pytest.mark.parametrize("size", [[0, 0], [-1, 4], [10**30, 1]])
+def test_a_frame_of_no_size_is_refused(fresh, size):
+    path = f"/api/live/{fresh.post('/api/live', json={'layout': 'penn13'}).json()['live']}"
+    said = fresh.post(path, json={"joints": np.zeros((1, 13, 2)).tolist(), "size": size})
+    assert said.status_code == 422
+
+
 def test_two_persons_are_seen_together_by_a_network_for_two():
     asked = Windowed(sides(persons=2), 0.5, converting=False)
     pose = acting([2.0])

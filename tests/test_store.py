@@ -1,6 +1,7 @@
 """The store: what goes in comes out, and what is no store is refused in one line."""
 
 import json
+import os
 import pickle
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -212,6 +213,12 @@ def test_an_interrupt_leaves_the_old_store(some: Store) -> None:
         write(some.path, interrupted())
     assert some.path.read_bytes() == before
     assert [path.name for path in some.path.parent.iterdir()] == ["some.store"]
+
+
+def test_a_pipe_is_no_place_for_a_store(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is a device or a pipe"):
+        write(tmp_path / "pipe", [make("a", 0)])
 
 
 def test_no_clip_makes_no_store(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from rich.console import Console
 from stores import named, small_store
 
 from skeldistill import checkpoint, recipe
+from skeldistill.data.store import Store
 from skeldistill.data.store_writer import StoreWriter
-from skeldistill.data.views import open_views
+from skeldistill.data.views import derived, open_views
 from skeldistill.layouts import COCO17
 from skeldistill.readers.reader import Source
 from skeldistill.training import state, task, train
@@ -769,6 +770,24 @@ def test_a_store_is_completed_as_the_networks_training_was(experiment, tmp_path)
     low = open_views(one.recipe.data, one.root / "views", quiet=True)[1]
     said, _ = evaluate_run(one.folder, low.path, "test")
     np.testing.assert_allclose(said.logits, one.said().logits, atol=1e-5)
+    filled = derived(low, (), one.recipe.methods["low+completion"].completion, 0, tmp_path)
+    with pytest.raises(ValueError, match="a view whose lost joints LinearInterpolation has filled"):
+        evaluate_run(one.folder, filled.path, "test")
+
+
+def test_a_store_in_other_units_is_not_evaluated(experiment, tmp_path):
+    experiment["methods"] = ["low"]
+    one = only(experiment, "low", tmp_path / "run")
+    perform(one)
+    store = Store.open(tmp_path / "low.arrow")
+    source = Source(layout=store.layout, channels=2, units="normalised", classes=store.classes)
+    with StoreWriter(tmp_path / "shares.arrow", source, provenance={}) as writer:
+        for row in store.in_split("test"):
+            writer.write(store.clip(int(row)))
+    with pytest.raises(
+        ValueError, match=r"trained on joints in pixels but shares\.arrow is in norm"
+    ):
+        evaluate_run(one.folder, tmp_path / "shares.arrow")
 
 
 def test_no_momentum_is_no_nesterov(experiment, tmp_path):

@@ -44,7 +44,7 @@ HOSTILE = {
     "nested": (Calls(collections.OrderedDict, [("a", Calls(run, "b"))]), "run"),
     "in an array": (np.array([Calls(run, "c")], object), "array of 'O8'"),
     "numpy load": (Calls(np.load, "x"), "load"),
-    "set": ({1, 2}, "no pickle"),
+    "set": ({1, 2}, "it holds a set; make it a list"),
     "a class": (Clip, "skeldistill.clip.Clip"),
     "size of nothing": (Calls(np.ndarray, (10**12,)), "empty array"),
     "bytes of nothing": (Calls(bytearray, 10**12), ".bytearray, and only"),

@@ -13,13 +13,15 @@ def whole(path: Path) -> Iterator[Path]:
 
     The folder is made if it does not exist. After an error or an interrupt nothing remains, nor a
     folder made for it, and what the system says of the temporary file, it says of `path`.
+
+    Raises:
+        ValueError: something is there that no file may take the place of.
     """
+    path = destination(path)
     made = folders_to_make(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: some writers choose the format, or add a suffix, by it. Machine and
-    # process keep two students that ask one teacher at once out of each other's files.
-    name = f".{path.stem}.{platform.node()}.{os.getpid()}.partial{path.suffix}"
-    partial = path.with_name(name)
+    # The suffix stays last: some writers choose the format, or add a suffix, by it.
+    partial = path.with_name(f".{path.stem}.{own_mark()}.partial{path.suffix}")
     try:
         yield partial
         _settled(partial)
@@ -30,6 +32,24 @@ def whole(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(partial)):
             error.filename = str(path)
         raise
+
+
+def destination(path: Path) -> Path:
+    """Where a file of this name belongs: for a link, where it leads.
+
+    Raises:
+        ValueError: it is a device or a pipe, which a file that takes its name would put away.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError(
+            f"{path} is a device or a pipe, which cannot be written whole; name a file"
+        )
+    return path.resolve() if path.is_symlink() else path
+
+
+def own_mark() -> str:
+    """What keeps the temporary files of two machines, or two processes, apart."""
+    return f"{platform.node()}.{os.getpid()}"
 
 
 def _settled(path: Path) -> None:

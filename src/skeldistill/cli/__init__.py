@@ -18,12 +18,10 @@ from skeldistill.cli import (
     robustness,
     serve,
     shelves,
+    stopping,
     submit,
     weights,
 )
-
-INTERRUPTED = 130
-"""The exit status after Ctrl-C."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -69,11 +67,12 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; exit 0 if all went well, 1 or 2 with one line if not, 130 on Ctrl-C."""
+    """Run the command line; exits with 0 if all went well, 1 or 2 with one line, 130 if stopped."""
     try:
-        code = app(standalone_mode=False)
+        with stopping.stopped_well():
+            code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
-        code = INTERRUPTED
+        code = stopping.INTERRUPTED
     except (OSError, ValueError) as error:
         typer.echo(f"skeldistill: {one_line(error)}", err=True)
         sys.exit(1)
@@ -83,8 +82,8 @@ def main() -> None:
             raise
         error.show()  # type: ignore[attr-defined]
         sys.exit(getattr(error, "exit_code", 2))
-    if code == INTERRUPTED:  # newer typers return it, older ones raise
-        typer.echo("stopped; the same command goes on where it left off", err=True)
+    if code == stopping.INTERRUPTED:  # newer typers return it, older ones raise
+        typer.echo(stopping.said(sys.argv[1:]), err=True)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -1,6 +1,5 @@
 """The command that names the actions in videos, cameras and skeletons."""
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,7 +153,7 @@ def predict(
     ) as found:
         about = replace(found.about, units=units) if units else found.about
         recogniser.check(about, converting=convert)
-        with _told(about.num_clips) as telling, ended_well(live=found.live):
+        with _told(about.num_clips) as telling:
             ran = running.run(recogniser, found, wanted, telling)
     for path in (out, overlay):
         if path is not None:
@@ -167,19 +166,6 @@ def predict(
     if ran.failures:
         typer.echo(f"skeldistill: {ran.failures} videos could not be read", err=True)
         raise typer.Exit(1)
-
-
-@contextmanager
-def ended_well(*, live: bool) -> Iterator[None]:
-    """A camera is left at SIGTERM as at Ctrl-C: services are stopped by it, and it has no end."""
-    if not live:
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -18,6 +18,8 @@ __all__ = ["Finding", "check", "describe"]
 
 IMBALANCE = 10
 """A class with this many times the clips of another is told of."""
+MOST_UNNAMED = 10_000
+"""So many classes without a name are believed to be some, however few of them occur."""
 CUT = "cut"
 """Of a clip's `extra`: that its video ended before its file claimed."""
 MOSTLY = 0.9
@@ -90,15 +92,19 @@ def _labels(store: Store) -> Iterator[Finding]:
         if len(beyond):
             line = f"{findings.clips(store, beyond)} with a label beyond the {len(classes)} classes"
             yield Finding("error", line)
-    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
-    empty = [findings.action(store, label) for label in np.flatnonzero(counts == 0)]
-    if empty:
+    filled, counts = np.unique(labels[labels >= 0], return_counts=True)
+    named = len(classes) or (int(filled.max()) + 1 if len(filled) else 0)
+    if not classes and named > MOST_UNNAMED:
+        line = f"labels go up to {named - 1} though only {len(filled)} occur; number them from 0"
+        yield Finding("warning", line)
+    elif len(missing := np.setdiff1d(np.arange(named), filled)):
+        empty = [findings.action(store, label) for label in missing]
         yield Finding("warning", f"no clip of {findings.some(empty, 'class', 'classes')}")
-    filled = np.flatnonzero(counts)
-    if len(filled) and counts.max() >= IMBALANCE * counts[filled].min():
-        least = filled[counts[filled].argmin()]
-        most, few = (findings.action(store, label) for label in (counts.argmax(), least))
-        line = f"classes are uneven: {counts.max()} clips of {most}, {counts[least]} of {few}"
+    if len(filled) and counts.max() >= IMBALANCE * counts.min():
+        most, few = (
+            findings.action(store, filled[place]) for place in (counts.argmax(), counts.argmin())
+        )
+        line = f"classes are uneven: {counts.max()} clips of {most}, {counts.min()} of {few}"
         yield Finding("warning", line)
 
 

@@ -1,7 +1,6 @@
 """Store writer: clips in a stream, into one Arrow file that appears when all of it is written."""
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from skeldistill import __version__
 from skeldistill.clip import Clip
+from skeldistill.files import destination, own_mark
 from skeldistill.readers.reader import Source
 
 FORMAT = 1
@@ -73,12 +73,13 @@ class StoreWriter:
         self._bytes = 0
 
     def __enter__(self) -> "StoreWriter":
+        self.path = destination(self.path)
         if self.path.is_dir():
             raise ValueError(f"{self.path} is a folder; name a file for the store")
         if _something_else(self.path):
             raise ValueError(f"{self.path} is there already and no store; name another file")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+        self._temporary = self.path.with_name(f".{self.path.name}.{own_mark()}.partial")
         description = {
             "format": FORMAT,
             "layout": self.source.layout.to_dict(),

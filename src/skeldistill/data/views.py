@@ -112,6 +112,16 @@ def derived(
     return Store.open(made)
 
 
+def refuse_completed(store: Store, completion: recipe.Part | None) -> None:
+    """Refuse to fill lost joints twice; ValueError if the store is a view that was filled."""
+    done = (store.provenance.get("derived") or {}).get("completion")
+    if done and completion is not None:
+        raise ValueError(
+            f"{store.path.name} is a view whose lost joints {done['name']} has filled, and the "
+            f"network fills them itself ({completion.name}); give the store that it was made from"
+        )
+
+
 def place_of_derived(store: Store, described: dict[str, Any], folder: Path) -> Path:
     """Where `derived` keeps the store that it makes, made or not."""
     return folder / f"{store.path.stem}-{_key(store.fingerprint, described)}.arrow"

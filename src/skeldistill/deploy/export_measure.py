@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from skeldistill.data.store import Store
+from skeldistill.data.views import refuse_completed
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.readers.reader import Source
 
@@ -42,7 +43,8 @@ class Measuring:
         """Test on a split of a store, or all of it; fit to the rest, or where there is none to it.
 
         Raises:
-            ValueError: the store's clips are not of the kind, or the classes, of the network.
+            ValueError: the store's clips are not of the kind, or the classes, of the network, or
+                filled already.
         """
         store = Store.open(path)
         recogniser.check(
@@ -53,6 +55,7 @@ class Measuring:
                 classes=store.classes,
             )
         )
+        refuse_completed(store, recogniser.completion)
         _check_classes(recogniser, store)
         tested = store.in_split(split) if split else np.arange(len(store))
         if (store.labels[tested] < 0).any():

@@ -10,6 +10,7 @@ from pathlib import Path
 from skeldistill.clip import UNLABELLED
 from skeldistill.deploy.video import ENDINGS
 from skeldistill.readers import source_files
+from skeldistill.readers.csv_columns import NUMBER, UNKNOWN, whole_number
 from skeldistill.terminal import counted
 
 LISTS = (".txt", ".lst")
@@ -97,7 +98,8 @@ def labelled_by_csv(videos: Sequence[Footage], file: Path) -> tuple[list[Footage
     """Every video with what a table says of it; those that it does not name stay unlabelled.
 
     The first line names the columns: ``video`` (the id, with or without the ending) and ``label``
-    (a name, or all numbers from 0 on); there may be ``split`` (several with spaces between them),
+    (a name, or all numbers from 0 on; -1 or nothing: not known); there may be ``split`` (several
+    with spaces between them),
     ``subject`` and ``camera``, which are numbers. Named classes are in the order of names.
 
     Raises:
@@ -107,7 +109,7 @@ def labelled_by_csv(videos: Sequence[Footage], file: Path) -> tuple[list[Footage
     with source_files.naming(file):
         told = _table(file)
         names = {label for label, _ in told.values() if label}
-        numbered = all(name.isdecimal() for name in names)
+        numbered = all(NUMBER.fullmatch(name) for name in names)
         classes = () if numbered else tuple(sorted(names))
         made = [_with(video, told, classes) for video in videos]
         if not any(video.id in told or _file_id(video) in told for video in videos):
@@ -192,7 +194,8 @@ def _told(row: Mapping[str, str | None]) -> tuple[str, dict[str, object]]:
         if value and not value.isdecimal():
             raise ValueError(f"{name} must be a number, got {value!r}")
         rest[name] = int(value) if value else None
-    return (row["label"] or "").strip(), rest
+    label = (row["label"] or "").strip()
+    return "" if label in UNKNOWN else label, rest
 
 
 def _file_id(video: Footage) -> str:
@@ -207,5 +210,5 @@ def _with(
     label, rest = told.get(video.id) or told.get(_file_id(video)) or ("", {})
     number = UNLABELLED
     if label:
-        number = classes.index(label) if classes else int(label)
+        number = classes.index(label) if classes else whole_number(label, "a label")
     return replace(video, label=number, **rest)  # type: ignore[arg-type]

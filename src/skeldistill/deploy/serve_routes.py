@@ -32,6 +32,7 @@ from skeldistill.deploy.serve_skeletons import (
     clip,
     layout_called,
     parsed,
+    picture_size,
     poses,
     skeletons,
 )
@@ -212,7 +213,7 @@ def add_live(app: Any, serving: Serving) -> None:
                 if not content.lstrip().startswith(b"{"):
                     return camera.look(content, now)
                 sent = parsed(LiveFrame, content)
-                return camera.take(poses(sent, camera.layout), sent.size, now)
+                return camera.take(poses(sent, camera.layout), picture_size(sent.size), now)
             finally:
                 camera.lock.release()
 

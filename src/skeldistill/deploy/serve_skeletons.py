@@ -108,7 +108,7 @@ def clip(sent: Skeletons | Mapping[str, Any], layout: Layout, limits: Limits) ->
     given: dict[str, Any] = {}
     if scores is not None:
         given["scores"] = _numbers("scores", scores, 3)
-    name, size = str(told.get("name") or "skeletons")[:200], _size(told.get("size"))
+    name, size = str(told.get("name") or "skeletons")[:200], picture_size(told.get("size"))
     try:
         made = Clip(id=name, joints=joints, layout=found, size=size, **given)
     except ValueError as error:
@@ -147,7 +147,8 @@ def layout_called(name: str) -> Layout:
     return layouts.SHELF[name.lower()]
 
 
-def _size(told: Any) -> tuple[int, int] | None:
+def picture_size(told: Any) -> tuple[int, int] | None:
+    """(height, width) of a picture, if that is told; Refused if there is no such picture."""
     if told is None:
         return None
     sides = np.asarray(told)

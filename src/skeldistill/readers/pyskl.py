@@ -21,6 +21,9 @@ WRITTEN = frozenset((
 ))  # fmt: skip
 """The entries of an annotation that a clip keeps as its own."""
 
+LARGEST_IN_SPACE = 20
+"""Metres that nobody stands away from a camera of depth; pixels soon are more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PYSKL:
@@ -56,6 +59,7 @@ class PYSKL:
         annotations, _ = self._load(path)
         keypoint = _keypoint(annotations[0], path)
         channels = keypoint.shape[3]
+        _refuse_scores(annotations[0], path)
         return Source(
             layout=self._layout(keypoint, path),
             channels=channels,
@@ -68,6 +72,7 @@ class PYSKL:
         """The clips in the order of the pickle."""
         annotations, splits = self._load(path)
         self._loaded.clear()
+        _refuse_scores(annotations[0], path)
         layout = self._layout(_keypoint(annotations[0], path), path)
         classes = self._classes(path)
         for annotation in annotations:
@@ -131,7 +136,8 @@ def _splits(data: Any, path: Path) -> dict[str, tuple[str, ...]]:
         raise ValueError(f"{path}: `split` must say which ids are in which split")
     known = {_id(one) for one in _annotations(data, path)}
     splits: dict[str, tuple[str, ...]] = {}
-    for name, ids in named.items():
+    for name, listed in named.items():
+        ids = _plain(listed)
         if not isinstance(name, str) or not isinstance(ids, list | tuple):
             raise ValueError(f"{path}: split {name!r} must be a list of ids")
         found = [one for one in ids if isinstance(one, str) and one in known]
@@ -140,6 +146,11 @@ def _splits(data: Any, path: Path) -> dict[str, tuple[str, ...]]:
         for one in dict.fromkeys(found):
             splits[one] = (*splits.get(one, ()), name)
     return splits
+
+
+def _plain(value: Any) -> Any:
+    """An array as lists, whatever else as it is."""
+    return np.asarray(value).tolist() if isinstance(value, unpickling.PickledArray) else value
 
 
 def _id(annotation: Mapping[str, Any]) -> str:
@@ -161,6 +172,19 @@ def _keypoint(annotation: Mapping[str, Any], path: Path) -> np.ndarray:
             "frames, joints, coordinates"
         )
     return keypoint
+
+
+def _refuse_scores(annotation: Mapping[str, Any], path: Path) -> None:
+    """Refuse (x, y, score), which would be taken for places in space; ValueError."""
+    keypoint = _keypoint(annotation, path)
+    if keypoint.shape[3] != 3 or not keypoint.size:
+        return
+    flat, third = keypoint[..., :2], keypoint[..., 2]
+    if third.min() >= 0 and third.max() <= 1 and np.abs(flat).max() > LARGEST_IN_SPACE:
+        raise ValueError(
+            f"{path}: annotation {_id(annotation)!r} has a third coordinate between 0 and 1 beside "
+            f"others up to {np.abs(flat).max():.0f}, as scores are; put it into `keypoint_score`"
+        )
 
 
 def _numbers(value: Any, where: str) -> np.ndarray:
@@ -265,9 +289,10 @@ def _size(value: Any, where: str) -> tuple[int, int] | None:
     """(height, width), as PYSKL writes `img_shape`."""
     if value is None:
         return None
-    sides = value if isinstance(value, list | tuple) else ()
+    given = _plain(value)
+    sides = given if isinstance(given, list | tuple) else ()
     if len(sides) != 2 or not all(type(side) is int and 0 < side < 2**31 for side in sides):
         raise ValueError(
-            f"{where} has image size {reprlib.repr(value)}; it must be (height, width)"
+            f"{where} has image size {reprlib.repr(given)}; it must be (height, width)"
         )
     return tuple(sides)

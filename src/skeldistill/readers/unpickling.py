@@ -165,6 +165,9 @@ class _Unpickler(_Machine):
     def persistent_load(self, pid: Any) -> Any:
         raise _Refused("it points to things outside of it")
 
+    def _refuse_set(self) -> None:
+        raise _Refused("it holds a set; make it a list")
+
     def _load_bytearray(self) -> None:
         (count,) = struct.unpack("<Q", self.read(8))
         self.append(self.read(count))
@@ -185,8 +188,8 @@ class _Unpickler(_Machine):
     dispatch[pickle.SETITEMS[0]] = _load_items
     dispatch[pickle.SETITEM[0]] = _load_item
     dispatch[pickle.DICT[0]] = _load_dict
-    for _refused in (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET):
-        del dispatch[_refused[0]]
+    for _opcode in (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET):
+        dispatch[_opcode[0]] = _refuse_set
 
 
 def _put(target: Any, items: list[Any]) -> Any:

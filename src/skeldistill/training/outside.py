@@ -12,7 +12,7 @@ from skeldistill import recipe as recipes
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import SOLITARY, Clips
 from skeldistill.data.store import Store
-from skeldistill.data.views import derived, open_views
+from skeldistill.data.views import derived, open_views, refuse_completed
 from skeldistill.distillation.knowledge import ask
 from skeldistill.distillation.part_matrix import part_weights
 from skeldistill.files import whole
@@ -29,7 +29,8 @@ def evaluate_store(
     """What a saved network says of a store's clips, completed and sampled as in its training.
 
     Raises:
-        ValueError: the store's layout, channels or classes are not those of the network.
+        ValueError: the store's layout, channels, units or classes are not those of the network, or
+            it is filled already though the network fills lost joints itself.
     """
     network, about = checkpoint.load(path)
     store = Store.open(store_path)
@@ -44,6 +45,13 @@ def evaluate_store(
             f"{path.name} takes {network.channels} channels but {store_path.name} gives "
             f"{side.channels}"
         )
+    if about.get("units", store.units) != store.units:
+        raise ValueError(
+            f"{path.name} was trained on joints in {about['units']} but {store_path.name} is in "
+            f"{store.units}; bring it to {about['units']}, or import it with option "
+            f"units={about['units']} if it is in those already"
+        )
+    refuse_completed(store, checkpoint.completion_of(about))
     classes = tuple(about["classes"])
     if classes and store.classes and classes != tuple(store.classes):
         raise ValueError(f"{store_path.name} has other classes than {path.name} was trained on")

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from skeldistill import checkpoint, losses, networks, processes
+from skeldistill.data.checking import MOST_UNNAMED
 from skeldistill.data.dataset import Side
 from skeldistill.data.store import Store
 from skeldistill.data.views import open_views
@@ -30,9 +31,6 @@ from skeldistill.training.train import Progress, fit
 
 MARK = "fingerprint"
 """The file that says of which recipe the state of a training is."""
-
-MOST_UNNAMED = 10_000
-"""So many classes without a name are believed to be some, however few of them occur."""
 
 
 def check(task: Task) -> str | None:
