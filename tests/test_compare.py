@@ -77,7 +77,8 @@ def test_trainings_of_several_recipes_are_no_seeds_of_one_method(tmp_path):
     for seed, kind in enumerate(("old", "new", "new")):
         finish(tmp_path / "r", "SKD", seed, np.array([1, 0], bool), kind=kind)
         finish(tmp_path / "r", "low", seed, np.array([1, 0], bool), kind="new")
-    assert set(open_finished(f"{tmp_path}/r:low").said[0]) == {0, 1, 2}
+    finish(tmp_path / "r", "low", 3, np.array([1, 0], bool))  # by an older version
+    assert set(open_finished(f"{tmp_path}/r:low").said[0]) == {0, 1, 2, 3}
     with pytest.raises(ValueError, match=r"fold0/SKD/seed0 and fold0/SKD/seed1 .*other settings"):
         open_finished(f"{tmp_path}/r:SKD")
 

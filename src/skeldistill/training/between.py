@@ -72,8 +72,9 @@ def open_finished(text: str) -> Finished:
         fold, seed = folder.parents[1].name.removeprefix("fold"), folder.name.removeprefix("seed")
         if fold.isdigit() and seed.isdigit() and (folder / SAID).is_file():
             said.setdefault(int(fold), {})[int(seed)] = said_in(folder)
-            kind = json.loads(measured.read_text(encoding="utf-8")).get("kind", "an older version")
-            kinds.setdefault(kind, f"fold{fold}/{folder.parent.name}/seed{seed}")
+            kind = json.loads(measured.read_text(encoding="utf-8")).get("kind")
+            if kind is not None:  # older versions did not tell
+                kinds.setdefault(kind, f"fold{fold}/{folder.parent.name}/seed{seed}")
     if not said:
         known = sorted({path.parents[1].name for path in root.glob(f"fold*/*/seed*/{MEASURED}")})
         raise ValueError(
