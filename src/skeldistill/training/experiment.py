@@ -133,6 +133,23 @@ def list_tasks(recipe: Recipe, root: Path) -> list[Task]:
     return ordered
 
 
+def check_all(recipe: Recipe, root: Path) -> list[str]:
+    """Refuse what cannot work, in any fold; what is allowed but better known before, a line each.
+
+    Raises:
+        OSError, ValueError: one line.
+    """
+    views = open_views(recipe.data, root / "views", quiet=True)
+    notes: dict[str, list[str]] = {}
+    for name, method in recipe.methods.items():
+        task = Task(recipe=recipe, root=root, method=name, fold=0, seed=recipe.seeds[0])
+        if note := check(task):
+            notes.setdefault(note, []).append(name)
+        for fold in range(1, len(recipe.data.folds)):  # networks and losses are the same there
+            examples_of(replace(task, fold=fold), method, *views)
+    return [f"{', '.join(names)}: {note}" for note, names in notes.items()]
+
+
 def _prepare(recipe: Recipe, root: Path, say: Say, *, quiet: bool) -> None:
     """Make every view, and refuse what cannot work before an hour is lost; say what is odd."""
     high, low = open_views(recipe.data, root / "views", quiet=quiet)
@@ -142,12 +159,5 @@ def _prepare(recipe: Recipe, root: Path, say: Say, *, quiet: bool) -> None:
     for name, completion in completed_views(recipe):
         view = high if name == "high" else low
         derived(view, (), completion, recipe.data.seed, root / "views", quiet=quiet)
-    notes: dict[str, list[str]] = {}
-    for name, method in recipe.methods.items():
-        task = Task(recipe=recipe, root=root, method=name, fold=0, seed=recipe.seeds[0])
-        if note := check(task):
-            notes.setdefault(note, []).append(name)
-        for fold in range(1, len(recipe.data.folds)):
-            examples_of(replace(task, fold=fold), method, high, low)
-    for note, names in notes.items():
-        say(f"{', '.join(names)}: {note}")
+    for note in check_all(recipe, root):
+        say(note)

@@ -11,8 +11,8 @@ from skeldistill.data.planned import Planned, planned
 from skeldistill.recipe import Recipe
 from skeldistill.training import state
 from skeldistill.training.examples import clips_to_learn, completed_views
-from skeldistill.training.experiment import list_tasks
-from skeldistill.training.perform import MARK, check
+from skeldistill.training.experiment import check_all, list_tasks
+from skeldistill.training.perform import MARK
 from skeldistill.training.task import MEASURED, Task, look_again, network_part
 from skeldistill.training.train import steps_of
 
@@ -62,8 +62,7 @@ def remaining(recipe: Recipe, root: Path) -> Remaining:
     look_again()
     views = planned(recipe.data, completed_views(recipe), root / "views")
     if not views.to_make:  # a check asks for all of them
-        for name in recipe.methods:
-            check(Task(recipe=recipe, root=root, method=name, fold=0, seed=recipe.seeds[0]))
+        check_all(recipe, root)
     tasks = list_tasks(recipe, root)
     rows = (
         _row(recipe, name, [task for task in tasks if task.method == name], views)
