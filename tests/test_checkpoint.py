@@ -1,5 +1,6 @@
 """Checkpoints: what is saved comes back, official names are understood, bad files are refused."""
 
+import collections
 import inspect
 import json
 import pickle
@@ -13,7 +14,7 @@ import torch
 from full_disk import room
 from safetensors.torch import load_file, save_file
 
-from skeldistill import checkpoint, networks
+from skeldistill import checkpoint, layouts, networks
 from skeldistill.layouts import BODY25, COCO17, NTU25, PENN13
 from skeldistill.networks import STGCN, STsGCN
 
@@ -100,6 +101,40 @@ def test_no_file_is_one_clear_line(tmp_path):
         checkpoint.load(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"no weights at .*nowhere"):
         checkpoint.read_weights(tmp_path / "nowhere")
+
+
+def test_attention_to_joints_is_not_carried_to_as_many_and_one_more():
+    source, target = (
+        networks.find("AGCN")(layout, classes=2, width=0.125, attention=True)
+        for layout in (BODY25, layouts.find("halpe26"))
+    )
+    left = checkpoint.carry_over(source, target)
+    assert [name for name in left if name.endswith("attention.joints.weight")]
+
+
+def test_a_tensor_beside_the_weights_is_not_taken_for_them(tmp_path):
+    weights = small().state_dict()
+    torch.save({"state_dict": weights, "best_acc1": torch.tensor(91.2)}, tmp_path / "a.pth")
+    assert checkpoint.read_weights(tmp_path / "a.pth").keys() == weights.keys()
+    torch.save({"best_acc1": torch.tensor(91.2), "model": None}, tmp_path / "b.pth")
+    assert checkpoint.read_weights(tmp_path / "b.pth").keys() == {"best_acc1"}
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_objects_that_cannot_be_left_unread_are_told_of(tmp_path, zipped):
+    content = {"state_dict": {"w": torch.zeros(1)}, "log": collections.defaultdict(list, a=[1])}
+    path = tmp_path / "a.pth"
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(
+        ValueError, match="objects of other classes beside them; save the state_dict"
+    ):
+        checkpoint.read_weights(path)
+
+
+@pytest.mark.parametrize("width", [float("inf"), float("nan"), 0.0])
+def test_a_width_that_is_none_is_refused(width):
+    with pytest.raises(ValueError, match="width must be positive numbers"):
+        small(width=width)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])

@@ -5,6 +5,8 @@ import io
 
 import pytest
 import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from skeldistill import cost, networks
 from skeldistill.layouts import COCO17, NTU25, PENN13
@@ -45,6 +47,17 @@ def test_multiply_adds_are_the_official_ones_but_for_the_cheaper_order(
     biases = sum(channels for channels, _ in BLOCKS) * partitions * layout.num_joints
     ours = by_hand(*sizes, classes=60, gather_first=True) + biases
     assert cost.multiply_adds(network, 300) == ours < theirs
+
+
+def test_products_that_are_added_in_place_count():
+    network = networks.find("CTRGCN")(NTU25, classes=60, persons=2, channels=3, width=0.125)
+    plain = FlopCounterMode(display=False)
+    clip = torch.zeros(1, network.persons, 64, 25, 3)
+    with torch.inference_mode(), plain, pytest.MonkeyPatch.context() as patch:
+        # PyTorch's own counter knows the other form alone
+        patch.setattr(Tensor, "baddbmm_", lambda *given: torch.baddbmm(*given))
+        network.eval()(clip)
+    assert cost.multiply_adds(network, 64) == plain.get_total_flops() // 2
 
 
 @pytest.mark.parametrize("name", networks.SHELF)

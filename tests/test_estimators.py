@@ -58,6 +58,8 @@ def test_parsing_reads_options_as_yaml():
         model="a,b.task", short_side=128, confidence=0.4
     )
     assert parse("MediaPipe") == find("mediapipe")
+    braces = parse("command:template=openpose").words(Path("/v/a{out}.mp4"), Path("/o"))
+    assert "/v/a{out}.mp4" in braces
     command = parse("command:template=openpifpaf,arguments=--checkpoint mobilenetv3small")
     assert command.arguments == "--checkpoint mobilenetv3small"  # type: ignore[attr-defined]
 

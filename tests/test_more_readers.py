@@ -265,6 +265,15 @@ def test_openpifpaf_reads_videos_and_images(written: Callable[[str], Path]) -> N
     np.testing.assert_array_equal(clips["walk"].joints, clips["run"].joints[:, :3])
 
 
+def test_openpifpaf_tells_clips_of_several_folders_apart(tmp_path: Path) -> None:
+    frame = json.dumps({"frame": 1, "predictions": []})
+    for folder, video in (("a", "video1.avi"), ("a", "video2.avi"), ("b", "video1.avi")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / f"{video}.openpifpaf.json").write_text(frame)
+    assert list(all_of("openpifpaf", tmp_path)) == ["a/video1", "a/video2", "b/video1"]
+    assert list(all_of("openpifpaf", tmp_path / "a")) == ["video1", "video2"]
+
+
 def test_openpifpaf_skips_what_is_no_person(tmp_path: Path) -> None:
     car = {"keypoints": [1.0] * 72, "category_id": 3}
     person = {"keypoints": [-3.0, -3.0, 0.0] * 16 + [5.0, 6.0, 0.7]}

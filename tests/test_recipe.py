@@ -241,6 +241,17 @@ def test_a_loss_that_would_start_after_the_training_is_refused():
         recipe.parse(told)
 
 
+def test_a_threshold_that_would_undo_a_completion_is_refused():
+    told = {**LEAST, "methods": ["low", "low+completion"], "sampling": {"least_score": 0.3}}
+    with pytest.raises(
+        ValueError,
+        match=r"methods\.low\+completion: sampling\.least_score 0\.3 .*"
+        r"\{name: ConfidenceOcclusion, threshold: 0\.3\}",
+    ):
+        recipe.parse(told)
+    recipe.parse({**told, "methods": ["low"]})
+
+
 def test_smoothed_labels_are_of_the_softmax():
     told = {
         **LEAST,

@@ -85,6 +85,13 @@ def test_folds_weigh_by_their_clips_in_the_interval_as_in_the_mean():
     assert accuracy(even).low == pytest.approx(max(0, apart.low))
 
 
+@pytest.mark.parametrize(("clips", "above"), [(2, False), (5, False), (12, True)])
+def test_few_clips_that_all_say_the_same_are_within_noise(clips, above):
+    found = compare([np.ones((2, clips))], [np.zeros((2, clips))])
+    assert (found.difference, found.low) == (100, 100)
+    assert found.above_noise == above
+
+
 def test_a_method_cannot_be_told_from_itself(rng):
     mine = rights(rng, [0.6, 0.7])
     found = compare(mine, mine)

@@ -154,6 +154,17 @@ def test_flat_joints_and_layouts_without_a_trunk_are_refused(rng):
 
 
 @pytest.mark.parametrize("normalisation", ["centre", "spine", "body"])
+def test_whoever_is_seen_first_is_the_first_person(normalisation, rng):
+    joints = rng.normal(size=(1, 6, 25, 3)) * 0.3 + np.array([0.2, 0.1, 3.7])
+    both = np.stack([0 * joints[0], joints[0]])
+    scores = np.ones(both.shape[:3])
+    scores[0] = 0
+    alone = seen(joints, scores[1:], normalisation=normalisation)
+    second = seen(both, scores, normalisation=normalisation)
+    np.testing.assert_allclose(second[1], alone[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("normalisation", ["centre", "spine", "body"])
 @pytest.mark.parametrize("lost", ["trunk", "all but a hand"])
 def test_a_clip_whose_trunk_is_never_seen_still_lies_around_the_origin(normalisation, lost, rng):
     joints = rng.normal(size=(1, 6, 25, 3)) * 0.3 + np.array([0.2, 0.1, 3.7])

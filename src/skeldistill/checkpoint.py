@@ -32,6 +32,9 @@ KEY = "skeldistill"
 VERSION = 1
 """The version of that JSON."""
 
+OTHERS = "it has objects of other classes beside them; save the state_dict alone"
+"""Of files that hold what cannot even be left unread."""
+
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights")
 """Under which names others keep the weights inside a file."""
 
@@ -172,10 +175,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a broken file can fail in any way inside the unpickler
         raise ValueError(f"{path} holds no weights, or is broken: {_line(error)}") from None
     while isinstance(content, Mapping):
+        inside = next((content[name] for name in WRAPPERS if name in content), None)
         tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
-        if tensors:
+        # beside the weights there may be a tensor of another kind, such as the best accuracy
+        if tensors and not (isinstance(inside, Mapping) and inside):
             return tensors
-        content = next((content[name] for name in WRAPPERS if name in content), None)
+        content = inside
     if isinstance(content, _Unread):
         raise ValueError(
             f"{path} holds more than weights, which is not run: where they should be, it has an "
@@ -199,11 +204,17 @@ def _unpickled(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        foreign = get_unsafe_globals_in_checkpoint(path)
+        try:
+            foreign = get_unsafe_globals_in_checkpoint(path)
+        except ValueError:  # a file as before PyTorch 1.6, in which other classes cannot be told
+            raise pickle.UnpicklingError(OTHERS) from None
         if not foreign:
             raise
+    try:
         with safe_globals([(_Unread, name) for name in foreign]):
             return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:  # objects that are filled item by item, such as a defaultdict
+        raise pickle.UnpicklingError(OTHERS) from None
 
 
 def completion_of(about: Mapping[str, Any]) -> Part | None:
@@ -294,7 +305,8 @@ def _learned(network: Network) -> list[str]:
 def _of_joints(network: Network) -> set[str]:
     """Names of the tensors with values for each joint: their shapes follow the layout's."""
     joints = network.layout.num_joints
-    other = next(one for one in layouts.SHELF.values() if one.num_joints != joints)
+    # one more or less may round to the same kernel over joints (AGCN's attention)
+    other = next(one for one in layouts.SHELF.values() if abs(one.num_joints - joints) > 1)
     return _depending(network, other)
 
 

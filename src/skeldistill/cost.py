@@ -62,8 +62,9 @@ def multiply_adds(network: Network, frames: int) -> int:
     """
     still, clip = _ready(network, frames)
     lstm = torch.ops.aten.lstm  # one operation, which the counter does not know by either name
-    recurrent = dict.fromkeys((lstm, lstm.input), _recurrent_flops)
-    counter = FlopCounterMode(display=False, custom_mapping=recurrent)
+    unknown: dict[Any, Any] = dict.fromkeys((lstm, lstm.input), _recurrent_flops)
+    unknown[torch.ops.aten.baddbmm_] = _added_product_flops
+    counter = FlopCounterMode(display=False, custom_mapping=unknown)
     with torch.inference_mode(), counter:
         still(clip)
     return counter.get_total_flops() // 2
@@ -74,6 +75,13 @@ def _recurrent_flops(
 ) -> int:
     """FLOPs of recurrent layers, from the shapes of their input (n, t, d), weights and biases."""
     return 2 * frames[0] * frames[1] * sum(math.prod(one) for one in weights if len(one) == 2)
+
+
+def _added_product_flops(
+    _: Any, first: Sequence[int], second: Sequence[int], *__: Any, **___: Any
+) -> int:
+    """FLOPs of batches of products that are added in place, (b, n, m) and (b, m, p)."""
+    return 2 * math.prod(first) * second[2]
 
 
 def peak_memory(network: Network, frames: int) -> int:

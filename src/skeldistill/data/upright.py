@@ -2,15 +2,16 @@
 
 As in 2s-AGCN and PYSKL: the middle of the first person's spine goes to the origin, the spine's line
 onto the z axis, and then that of the shoulders, from left to right, onto the x axis; all persons
-and frames move alike. Each of the three is taken in the first frame in which its joints are seen,
-which in both codebases is the clip's first frame. What is never seen has a stand-in, so that a clip
-with an occluded trunk still looks like one of training.
+and frames move alike. The first person is the first who is ever seen. Each of the three is taken in
+the first frame in which its joints are seen, which in both codebases is the clip's first frame.
+What is never seen has a stand-in, so that a clip with an occluded trunk still looks like one of
+training.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int64
 
 from skeldistill.layouts import Layout
 from skeldistill.layouts.trunk import Line, trunk
@@ -28,16 +29,16 @@ def place_of(
     """Where the first person's joints first are, their mean, in clips ``(n, m, t, v, c)``.
 
     Where they are never seen together: the mean of all joints that are seen in the first frame in
-    which any is; 0 where the person is never seen.
+    which any is; 0 where nobody is ever seen.
     """
     found, at = _first_seen(joints, scores, members)
     if found.all():
         return at.mean(axis=1)
-    seen = scores[:, 0] > 0
-    clips = np.arange(len(joints))
+    clips, who = np.arange(len(joints)), _first_person(scores)
+    seen = scores[clips, who] > 0
     frames = np.any(seen, axis=2).argmax(axis=1)
     weights = seen[clips, frames][..., None]
-    others = (joints[clips, 0, frames] * weights).sum(axis=1, dtype=np.float64)
+    others = (joints[clips, who, frames] * weights).sum(axis=1, dtype=np.float64)
     others /= np.maximum(weights.sum(axis=1), 1)
     return np.where(found[:, None], at.mean(axis=1), others)
 
@@ -76,9 +77,15 @@ def _first_seen(
 ) -> tuple[Bool[np.ndarray, " n"], Float64[np.ndarray, "n members c"]]:
     """Whether the first person's joints are ever seen together, and where they first are."""
     places = list(members)
-    seen = np.all(scores[:, 0][:, :, places] > 0, axis=2)
-    at = joints[np.arange(len(joints)), 0, np.argmax(seen, axis=1)][:, places]
+    clips, who = np.arange(len(joints)), _first_person(scores)
+    seen = np.all(scores[clips, who][:, :, places] > 0, axis=2)
+    at = joints[clips, who, np.argmax(seen, axis=1)][:, places]
     return np.any(seen, axis=1), at.astype(np.float64)
+
+
+def _first_person(scores: np.ndarray) -> Int64[np.ndarray, " n"]:
+    """The first person of every clip who is ever seen; 0 where nobody is."""
+    return np.argmax(np.any(scores > 0, axis=(2, 3)), axis=1)
 
 
 def _turns(lines: Float[np.ndarray, "n 3"], axis: int) -> Float[np.ndarray, "n 3 3"]:

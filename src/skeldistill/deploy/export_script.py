@@ -41,19 +41,20 @@ sure = sure * (sure >= how["least_score"])
 """
 
 PLACE = """\
+first = sure.any(axis=(1, 2)).argmax()  # of the persons, who is seen
 def place(joints):  # where they are first seen together; if never, where anything is
-    whole, some = (sure[0][:, joints] > 0).all(axis=1), sure[0] > 0
+    whole, some = (sure[first][:, joints] > 0).all(axis=1), sure[first] > 0
     t = (whole if whole.any() else some.any(axis=1)).argmax()
-    return x[0, t][joints if whole.any() else some[t]].mean(axis=0) if some.any() else 0
+    return x[first, t][joints if whole.any() else some[t]].mean(axis=0) if some.any() else 0
 
 """
 
 LINE = """\
 def line(lines):  # the first of them that is seen, in the first frame in which it is
     for start, end in lines:
-        whole = (sure[0][:, start + end] > 0).all(axis=1)
+        whole = (sure[first][:, start + end] > 0).all(axis=1)
         if whole.any():
-            at = x[0, whole.argmax()]
+            at = x[first, whole.argmax()]
             return at[end].mean(axis=0) - at[start].mean(axis=0)
     return np.zeros(3)
 

@@ -1,5 +1,6 @@
 """Command: any program that leaves skeletons which one of the readers knows."""
 
+import re
 import shlex
 import subprocess
 import tempfile
@@ -118,7 +119,8 @@ class Command:
             words = shlex.split(f"{self._program} {self.arguments}")
         except ValueError as error:
             raise ValueError(f"command: program {self._program!r}: {error}") from error
-        return [word.replace("{video}", str(video)).replace("{out}", str(out)) for word in words]
+        places = {"{video}": str(video), "{out}": str(out)}  # in one pass: paths have braces, too
+        return [re.sub(r"\{video\}|\{out\}", lambda at: places[at[0]], word) for word in words]
 
     def reads(self) -> Reader:
         """The reader of the results, told to keep everybody."""

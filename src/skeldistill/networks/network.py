@@ -1,6 +1,7 @@
 """The contract of a network: joints in, Prediction out."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -50,10 +51,10 @@ class Network(nn.Module):
         self, layout: Layout, *, classes: int, persons: int, channels: int, width: float = 1.0
     ) -> None:
         super().__init__()
-        if min(classes, persons, channels) < 1 or not width > 0:
+        if min(classes, persons, channels) < 1 or not 0 < width < math.inf:
             raise ValueError(
-                f"classes, persons, channels and width must be positive, got {classes}, {persons}, "
-                f"{channels} and {width}"
+                f"classes, persons, channels and width must be positive numbers, got {classes}, "
+                f"{persons}, {channels} and {width}"
             )
         self.layout, self.classes, self.persons, self.channels = layout, classes, persons, channels
         self.width = width

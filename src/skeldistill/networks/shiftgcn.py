@@ -81,7 +81,7 @@ class ShiftGCN(Network):
         n, m = joints.shape[:2]
         x = joints.flatten(0, 1).permute(0, 3, 1, 2)
         x = normalised_persons(x, self.normalisation, m)
-        reach = self._reach()
+        reach = self._reach(joints.shape[2])
         for block in self.blocks:
             x = block(x, reach)
         pooled = x.mean(dim=(2, 3)).view(n, m, -1).mean(dim=1)
@@ -125,8 +125,11 @@ class ShiftGCN(Network):
                 modules[f"{official}.tcn1.{side}.xpos"] = f"{own}.temporal.{side}.across_joints"
         return renamed(self.state_dict(), modules)
 
-    def _reach(self) -> int | None:
+    def _reach(self, t: int) -> int | None:
         """Frames that the farthest shift needs on either side; None where values are not known.
+
+        No more than the clip has: whoever looks beyond its ends sees zeros. So positions that are
+        no numbers, or endless, come as far as the loss, where they are told of.
 
         Off the CPU this waits for the device, once a forward pass: to gather frames instead would
         have to add up gradients place by place on the way back.
@@ -134,7 +137,8 @@ class ShiftGCN(Network):
         if torch.compiler.is_compiling():
             return None
         positions = [m.position.detach() for m in self.modules() if isinstance(m, TemporalShift)]
-        return math.ceil(torch.cat(positions).abs().max().item() + 0.5)  # all in one transfer
+        farthest = torch.cat(positions).abs().max().item()  # all in one transfer
+        return math.ceil(farthest + 0.5) if farthest < t else t + 1
 
     def _initialise(self) -> None:
         """As the authors do; shifts and masks start as their own modules say."""
@@ -304,7 +308,7 @@ def shifted_by_convolution(
 
     Linear interpolation is a convolution of each channel with a hat of width 2 around its
     position: by far the fastest form on CPUs, and its gradient is that of the interpolation.
-    `reach` is at least the largest ``|position|``.
+    `reach` is at least the largest ``|position|``, or the number of frames.
     """
     weight = hats(position, -reach, reach)
     return functional.conv2d(x, weight, stride=(stride, 1), padding=(reach, 0), groups=x.shape[1])

@@ -26,8 +26,8 @@ class CTRGCNNpz:
 
     ``x`` is ``(N, T, persons x joints x 3)`` in metres, ``y`` one-hot ``(N, classes)`` or the
     labels themselves. The archive has no names: ids are ``train_000000`` and so on. Zeros at a
-    clip's end, and persons who are all zero, are left out. No joint is lost, not even at the
-    origin, where a body may be centred on it. It is read clip by clip, however large it is.
+    clip's end, and persons after the last who is there, are left out. No joint is lost, not even
+    at the origin, where a body may be centred on it. It is read clip by clip, however large it is.
 
     Args:
         layout: name of the joints' layout.

@@ -17,7 +17,7 @@ PERSON = 1
 """The category of persons; what is found of other categories is skipped."""
 
 NUMBERED = re.compile(r"(.*?)[-_]?([0-9]{1,18})", re.DOTALL)
-WHAT = f"a file *{VIDEO} or *{IMAGE}, or a folder of them"
+WHAT = f"a file *{VIDEO} or *{IMAGE}, a folder of them, or a folder of such folders"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,8 @@ class OpenPifPaf:
     frame: images whose names differ only in their last number are a clip, in the order of that
     number. Frames that are not there are lost. People are followed by ``id_`` where OpenPifPaf
     tracked them, else linked by nearness, and those of the highest mean confidence are kept;
-    clips have no label.
+    clips have no label. Of a folder, the folders in it are read, too; clips of two folders that
+    would be called the same are called ``folder/name``.
 
     Args:
         persons: how many to keep at most.
@@ -73,22 +74,29 @@ class OpenPifPaf:
 
 def _clips(path: Path) -> dict[str, Path | dict[int, Path]]:
     """For every clip its file, or the files of its frames by number."""
-    clips: dict[str, Path | dict[int, Path]] = {}
-    for file in source_files.find(path, ".json", WHAT):
-        if file.name.endswith(IMAGE):
-            name, number = _numbered(file)
-            frames = clips.setdefault(name, {})
-            if isinstance(frames, Path) or number in frames:
-                raise ValueError(f"{file} comes twice, as frame {number} of clip {name!r}")
-            frames[number] = file
-        elif file.name.endswith(VIDEO) or path.is_file():
-            name = Path(file.name.removesuffix(VIDEO)).stem or file.name
-            if name in clips:
-                raise ValueError(f"{file} comes twice, as clip {name!r}; put it in another folder")
-            clips[name] = file
+    clips: dict[tuple[str, str], Path | dict[int, Path]] = {}
+    for folder in source_files.with_files(path, ".json", WHAT):
+        for file in source_files.find(folder, ".json", WHAT):
+            _put(clips, file, alone=path.is_file())
     if not clips:
         raise ValueError(f"{path} has no file *{VIDEO} or *{IMAGE}; name {WHAT}")
-    return clips
+    return source_files.by_name(clips)
+
+
+def _put(clips: dict[tuple[str, str], Path | dict[int, Path]], file: Path, *, alone: bool) -> None:
+    """Put a file where it belongs: a clip, a frame of one, or none if it is of another kind."""
+    folder = file.parent.resolve().name
+    if file.name.endswith(IMAGE):
+        name, number = _numbered(file)
+        frames = clips.setdefault((folder, name), {})
+        if isinstance(frames, Path) or number in frames:
+            raise ValueError(f"{file} comes twice, as frame {number} of clip {name!r}")
+        frames[number] = file
+    elif file.name.endswith(VIDEO) or alone:
+        name = Path(file.name.removesuffix(VIDEO)).stem or file.name
+        if (folder, name) in clips:
+            raise ValueError(f"{file} comes twice, as clip {name!r}; put it in another folder")
+        clips[folder, name] = file
 
 
 def _numbered(file: Path) -> tuple[str, int]:

@@ -95,15 +95,8 @@ class OpenPose:
 
 def _clips(path: Path) -> dict[str, dict[int, Path]]:
     """The files of every clip by the number of the frame."""
-    if path.is_dir():
-        inside = sorted(folder for folder in path.iterdir() if folder.is_dir())
-        with_files = [one for one in [path, *inside] if any(one.glob(f"*{ENDING}"))]
-        if not with_files:
-            raise ValueError(f"{path} has no file *{ENDING}; name {WHAT}")
-    else:
-        with_files = [path]
     grouped: dict[tuple[str, str], dict[int, Path]] = {}
-    for folder in with_files:
+    for folder in source_files.with_files(path, ENDING, WHAT):
         place = (folder if folder.is_dir() else folder.parent).resolve().name
         for file in source_files.find(folder, ENDING, WHAT):
             name = NAME.fullmatch(file.name)
@@ -113,10 +106,7 @@ def _clips(path: Path) -> dict[str, dict[int, Path]]:
             if int(name[2]) in numbers:
                 raise ValueError(f"{file} is frame {int(name[2])}, as {numbers[int(name[2])]}")
             numbers[int(name[2])] = file
-    alone = len({video for _, video in grouped}) == len(grouped)
-    return {
-        video if alone else f"{folder}/{video}": files for (folder, video), files in grouped.items()
-    }
+    return source_files.by_name(grouped)
 
 
 def _poses(file: Path) -> list[tuple[list[Any], Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+Found = TypeVar("Found")
 
 First = int | str | None
 """Option of readers whose files leave out frames without anybody: the number of a clip's first
@@ -44,6 +45,32 @@ def find(path: Path, ending: str, what: str) -> list[Path]:
     if not names:
         raise ValueError(f"{path} has no file *{ending}; name {what}")
     return [path / name for name in names]
+
+
+def with_files(path: Path, ending: str, what: str) -> list[Path]:
+    """The folder and those directly in it that hold such files; a file is taken as it is.
+
+    Raises:
+        OSError: there is nothing called `path`, or it cannot be read.
+        ValueError: none of them has such a file.
+    """
+    if not path.is_dir():
+        return [path]
+    inside = sorted(folder for folder in path.iterdir() if folder.is_dir())
+    found = [one for one in (path, *inside) if any(one.glob(f"*{ending}"))]
+    if not found:
+        raise ValueError(f"{path} has no file *{ending}; name {what}")
+    return found
+
+
+def by_name(clips: Mapping[tuple[str, str], Found]) -> dict[str, Found]:
+    """Clips by their names, and as ``folder/name`` where two folders have one of a name.
+
+    Args:
+        clips: by (folder, name).
+    """
+    alone = len({name for _, name in clips}) == len(clips)
+    return {name if alone else f"{folder}/{name}": one for (folder, name), one in clips.items()}
 
 
 def beginning(found: Mapping[int, object], first: First, counted_from: int) -> int:

@@ -75,13 +75,7 @@ class Recipe(Section):
                     checked(name)
                 except ValidationError as error:  # a section by itself knows no place
                     raise ValueError(f"methods.{name}.{section}: {one_line(error)}") from None
-            epochs = self.training_of(name).epochs
-            late = next((term for term in method.losses if term.start >= epochs), None)
-            if late is not None:
-                raise ValueError(
-                    f"methods.{name}.losses: {late.name} would never act: it starts in epoch "
-                    f"{late.start}, counted from 0, of {epochs}; start it sooner, or leave it out"
-                )
+            self._refuse_in_vain(name, method)
         return self
 
     def needs(self, method: str) -> list[str]:
@@ -95,6 +89,24 @@ class Recipe(Section):
         teaching = [name for method in self.methods.values() for name in method.teachers]
         seeing = [name for name in (*teaching, *self.methods) if self.methods[name].view == "high"]
         return next(iter(seeing), None)
+
+    def _refuse_in_vain(self, name: str, method: Method) -> None:
+        """Refuse settings of which one undoes the other."""
+        least = self.sampling_of(name).least_score
+        if least and method.completion:
+            raise ValueError(
+                f"methods.{name}: sampling.least_score {least:g} would drop joints after "
+                f"{method.completion.name} has filled them; leave it at 0, and put "
+                f"{{name: ConfidenceOcclusion, threshold: {least:g}}} among the view's "
+                "degradations, which come before"
+            )
+        epochs = self.training_of(name).epochs
+        late = next((term for term in method.losses if term.start >= epochs), None)
+        if late is not None:
+            raise ValueError(
+                f"methods.{name}.losses: {late.name} would never act: it starts in epoch "
+                f"{late.start}, counted from 0, of {epochs}; start it sooner, or leave it out"
+            )
 
     def _check_teachers(self, name: str, method: Method) -> None:
         if method.losses and not method.teachers:

@@ -146,7 +146,7 @@ def curves(results: Results) -> Figure:
 
 
 def part_matrix(results: Results) -> Figure:
-    """How much each class depends on each body part (PLKD Fig. 5)."""
+    """How much each class depends on each body part: eq. 12, whose softmax is PLKD's Fig. 5."""
     chosen = [method for method in methods(results) if method.get("part_matrix")]
     _need(chosen, "no method has a part matrix")
     table = np.array(chosen[0]["part_matrix"], dtype=float)

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 
 from skeldistill.files import whole
 from skeldistill.report.clips import SIZE
+from skeldistill.report.palette import SIDES
 
 CELL = 200
 """Side of one skeleton's square, in pixels; a line of text stands below."""
@@ -23,9 +24,8 @@ STEP = 80
 LONGEST = 100
 """Frames of a moving picture at most."""
 
-COLOURS = {"left": "#c2410c", "right": "#1d4ed8", "middle": "#374151"}
-PALE = {"left": "#fbd9c9", "right": "#ccd9f9", "middle": "#dcdfe4"}
-"""Where a lost joint was seen last."""
+PALE = {"left": "#c9def0", "right": "#fbd9c9", "middle": "#dcdfe4"}
+"""Where a lost joint was seen last; others have the colours of `palette.SIDES`."""
 
 Played = Sequence[dict[str, Any]]
 
@@ -101,7 +101,7 @@ def _cell(view: dict[str, Any], at: int, words: str) -> Image.Image:
     places = [(x * side / SIZE, y * side / SIZE) for x, y in zip(*[iter(numbers)] * 2, strict=True)]
     sides = view["sides"]
     for pale in (True, False):  # what is seen is drawn over what is not
-        colours = PALE if pale else COLOURS
+        colours = PALE if pale else SIDES
         for child, parent in view["data"]["bones"]:
             if ("1" in (lost[child], lost[parent])) is pale and _inside(places, child, parent):
                 pen.line([places[child], places[parent]], fill=colours[sides[child]], width=5)

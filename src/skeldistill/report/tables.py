@@ -194,7 +194,7 @@ def as_markdown(results: Results) -> str:
         if row.winner:
             cells = [f"**{cell}**" for cell in cells]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", note(results), ""])
+    return "\n".join([*lines, "", markdown(note(results)), ""])
 
 
 def as_latex(results: Results) -> str:

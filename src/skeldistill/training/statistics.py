@@ -32,6 +32,10 @@ class Interval:
     high: float | None
 
 
+LEVEL = 0.05
+"""Below it a p value is taken for more than chance, as an interval of 95 % without 0 is."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """How much better (percentage points) one method is than another on the same clips.
@@ -40,12 +44,13 @@ class Comparison:
     permutation test by clip; unlike the interval it knows nothing of training's noise. Where folds
     share clips, all answers about a clip are drawn, and change sides, together: what is asked twice
     is not known twice as well. seeds: how many trainings of each method there were. above_noise:
-    the interval does not hold 0, and there was more than one training, so that it knows of
-    training's noise. gained, lost: clips that the one, that the other names rightly more often (of
-    one training: that only it does); mcnemar_p: exact McNemar test on them, of several trainings a
-    sign test; odds_ratio: gained to lost, half a clip added to both (Haldane), so that it is
-    finite. cohens_h: difference of the arcsines of both accuracies, about 0.2 is small, 0.5 medium,
-    0.8 large (Cohen 1988).
+    the interval does not hold 0, p is below 0.05 (an interval of few clips that all say the same
+    has no length), and there was more than one training, so that it knows of training's noise.
+    gained, lost: clips that the one, that the other names rightly more often (of one training: that
+    only it does); mcnemar_p: exact McNemar test on them, of several trainings a sign test;
+    odds_ratio: gained to lost, half a clip added to both (Haldane), so that it is finite. cohens_h:
+    difference of the arcsines of both accuracies, about 0.2 is small, 0.5 medium, 0.8 large (Cohen
+    1988).
     """
 
     difference: float
@@ -62,7 +67,7 @@ class Comparison:
     @property
     def above_noise(self) -> bool:
         """Whether the difference is more than chance in clips and trainings would make."""
-        return self.seeds > 1 and (self.low > 0 or self.high < 0)
+        return self.seeds > 1 and (self.low > 0 or self.high < 0) and self.p < LEVEL
 
     def plain(self, method: str, against: str) -> dict[str, Any]:
         """Everything as plain values, as results hold it."""
