@@ -28,9 +28,9 @@ class STGCNNpy:
     Names a file or a folder; of a folder all ``*_data.npy`` and ``*_data_joint.npy`` are read, or
     all ``.npy`` if there is none. Ids and labels come from the pickle ``train_label.pkl`` beside
     ``train_data.npy``; without it clips are called after the file and have no label. The split is
-    the file's first word, train, val or test. Zeros at a clip's end, and persons after the
-    last who is there, are left out. A joint is lost where its score is 0; without scores none is, not even at
-    the origin, where a body may be centred on it.
+    the file's first word, train, val or test. Zeros at a clip's end, and persons after the last who
+    is there, are left out. A joint is lost where its score is 0; without scores none is, not even
+    at the origin, where a body may be centred on it.
 
     Args:
         layout: name of the joints' layout; by default the one layout with as many joints. 25 are
