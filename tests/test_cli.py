@@ -274,21 +274,29 @@ def test_help_slips_and_stores_come_without_loading_torch(recipe_file, tmp_path)
     assert "whole comparison" in done.stdout
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def ctrl_c() -> None:
+    raise KeyboardInterrupt  # not by its signal, which is ignored where tests run in the background
+
+
+def sigterm() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stop", [ctrl_c, sigterm])
 def test_a_stopped_command_says_how_to_go_on(skeldistill, recipe_file, monkeypatch, stop):
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(experiment, "run", lambda *_, **__: signal.raise_signal(stop))
+    monkeypatch.setattr(experiment, "run", lambda *_, **__: stop())
     code, _, err = skeldistill("run", recipe_file)
     assert code == 130
     assert "goes on where it left off" in err
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [ctrl_c, sigterm])
 def test_a_stopped_import_leaves_nothing_and_promises_nothing(
     skeldistill, tmp_path, monkeypatch, stop
 ):
-    monkeypatch.setattr(StoreWriter, "_check", lambda *_: signal.raise_signal(stop))
+    monkeypatch.setattr(StoreWriter, "_check", lambda *_: stop())
     code, _, err = skeldistill("data", "import", "synthetic", "-", "made/a.arrow")
     assert (code, err.splitlines()[-1]) == (130, "stopped")
     assert not list(tmp_path.glob("made/*"))
