@@ -189,18 +189,6 @@ def test_official_shifts_replace_its_own():
     assert torch.equal(network.blocks[1].spatial.shift_in, other)
 
 
-@pytest.mark.parametrize("position", [16.0, -40.5, 1e9])
-def test_shifts_beyond_the_clip_see_nothing(position):
-    torch.manual_seed(0)
-    network = ShiftGCN(PENN13, classes=3, width=0.125).double().eval()
-    clips = torch.randn(1, 2, 16, 13, 3, dtype=torch.float64)
-    exported = torch.export.export(network, (clips,)).module()  # gathers, whatever the reach
-    with torch.no_grad():
-        for module in (network, exported):
-            module.get_parameter("blocks.1.temporal.shift_in.position")[3] = position
-        torch.testing.assert_close(network(clips).logits, exported(clips).logits)
-
-
 @pytest.mark.parametrize("position", [float("nan"), float("inf")])
 def test_positions_that_are_no_numbers_come_as_far_as_training_looks(position):
     network = ShiftGCN(PENN13, classes=3, width=0.125)
@@ -209,14 +197,24 @@ def test_positions_that_are_no_numbers_come_as_far_as_training_looks(position):
     network(torch.randn(2, 2, 16, 13, 3))  # whoever trains looks at weights and losses
 
 
-def test_shifts_that_learned_to_be_long_reach_as_far():
+@pytest.mark.parametrize(
+    ("shift", "position"),
+    [
+        ("blocks.4.temporal.shift_out", -7.3),
+        # beyond the clip, where nothing is seen
+        ("blocks.1.temporal.shift_in", 16.0),
+        ("blocks.1.temporal.shift_in", -40.5),
+        ("blocks.1.temporal.shift_in", 1e9),
+    ],
+)
+def test_shifts_that_learned_to_be_long_reach_as_far(shift, position):
     torch.manual_seed(0)
     network = ShiftGCN(PENN13, classes=3, width=0.125).double().eval()
     clips = torch.randn(1, 2, 16, 13, 3, dtype=torch.float64)
     exported = torch.export.export(network, (clips,)).module()  # gathers, whatever the reach
     with torch.no_grad():
         for module in (network, exported):
-            module.get_parameter("blocks.4.temporal.shift_out.position")[3] = -7.3
+            module.get_parameter(f"{shift}.position")[3] = position
         torch.testing.assert_close(network(clips).logits, exported(clips).logits)
 
 

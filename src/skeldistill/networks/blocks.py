@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor, library, nn
 from torch.nn import functional
 
 
@@ -204,7 +204,7 @@ class Dropout(nn.Module):
         return x * keep.view(b, t, v, c).permute(0, 3, 1, 2)
 
 
-@torch.library.custom_op("skeldistill::random_bits", mutates_args=("words",))
+@library.custom_op("skeldistill::random_bits", mutates_args=("words",))
 def _random_bits(words: Tensor) -> None:
     """Overwrite 64-bit words with random bits: one operation to a compiler.
 

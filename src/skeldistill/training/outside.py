@@ -51,7 +51,8 @@ def evaluate_store(
             f"{store.units}; bring it to {about['units']}, or import it with option "
             f"units={about['units']} if it is in those already"
         )
-    refuse_completed(store, checkpoint.completion_of(about))
+    completion = checkpoint.completion_of(about)
+    refuse_completed(store, completion)
     classes = tuple(about["classes"])
     if classes and store.classes and classes != tuple(store.classes):
         raise ValueError(f"{store_path.name} has other classes than {path.name} was trained on")
@@ -63,9 +64,7 @@ def evaluate_store(
         raise ValueError(f"{store_path.name} has label {labels.max()}; the network knows fewer")
     clips = Clips(rows=rows, teacher_rows=np.full(len(rows), SOLITARY), labels=labels)
     with tempfile.TemporaryDirectory() as folder:
-        seen = replace(
-            side, store=derived(store, (), checkpoint.completion_of(about), 0, Path(folder))
-        )
+        seen = replace(side, store=derived(store, (), completion, 0, Path(folder)))
         return evaluate(network, Examples(clips=clips, student=seen)), classes
 
 
