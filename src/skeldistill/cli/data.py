@@ -185,5 +185,5 @@ def _shown(value: object) -> str:
     )
 
 
-for command in (stores.convert, stores.export, stores.pairs, stores.splits):
+for command in (stores.convert, stores.export, stores.order, stores.pairs, stores.splits):
     app.command(name=command.__name__)(command)

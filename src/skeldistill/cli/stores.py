@@ -1,4 +1,4 @@
-"""More commands on stores: convert, export, pairs, splits."""
+"""More commands on stores: convert, export, order, pairs, splits."""
 
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +43,32 @@ def export(
     opened = Store.open(store)
     export_pyskl(opened, out)
     typer.echo(f"{out}: {terminal.counted(len(opened), 'clip')}")
+
+
+def order(
+    store: StoreFile,
+    out: Annotated[Path, typer.Argument(help="The store to write.")],
+    like: Annotated[
+        Path, typer.Option(help="The other view of the same clips, whose order is taken.")
+    ],
+    only_matched: Annotated[
+        bool,
+        typer.Option("--only-matched", help="Leave out people whom the other view does not have."),
+    ] = False,
+) -> None:
+    """Bring the people of each clip into the order that another view of it has.
+
+    Node and edge losses compare the first person of one view with the first of the other.
+
+    Example: `skeldistill data order low.arrow low-ordered.arrow --like high.arrow`
+    """
+    from skeldistill.data.ordering import order as bring
+    from skeldistill.data.store import Store
+
+    made, lines = bring(Store.open(store), Store.open(like), out, only_matched=only_matched)
+    for line in lines or ["all people are in the other view's order"]:
+        typer.echo(line)
+    typer.echo(f"{out}: {terminal.counted(len(made), 'clip')}")
 
 
 def pairs(

@@ -99,7 +99,8 @@ def _people(store: Store, pair: Store, here: np.ndarray, there: np.ndarray) -> I
     if swapped:
         line = (
             f"{findings.clips(store, np.array(swapped))} list the first two people in another "
-            f"order than {pair.path.name}; graph matching compares people by their order"
+            f"order than {pair.path.name}; graph matching compares people by their order, and "
+            "`skeldistill data order` brings them into one"
         )
         yield Finding("warning", line)
 

@@ -1,14 +1,12 @@
 """Fixing: a new store without what is wrong with the old one, as far as that needs no judgement."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from skeldistill.clip import UNLABELLED, Clip
-from skeldistill.data import findings
-from skeldistill.data.rewriting import rewrite
+from skeldistill.data.rewriting import Done, rewrite
 from skeldistill.data.store import Store, checksum
 
 DROPPED_DAMAGED = "dropped: damaged on the disk"
@@ -18,19 +16,6 @@ LOST = "coordinates that are no number: joints lost"
 CLEARED = "lost joints that had coordinates: cleared"
 UNSEEN = "persons never seen: left out"
 UNNAMED = "label beyond the classes: taken off"
-
-
-@dataclass
-class _Done:
-    """What was done, and to which clips."""
-
-    places: dict[str, list[int]] = field(default_factory=dict)
-
-    def note(self, what: str, index: int) -> None:
-        self.places.setdefault(what, []).append(index)
-
-    def lines(self, store: Store) -> list[str]:
-        return [f"{findings.clips(store, places)} {what}" for what, places in self.places.items()]
 
 
 def fix(store: Store, path: Path, *, quiet: bool = False) -> tuple[Store, list[str]]:
@@ -54,12 +39,12 @@ def fix(store: Store, path: Path, *, quiet: bool = False) -> tuple[Store, list[s
         OSError: the new store cannot be written.
         ValueError: no clip is left, or `path` is the store itself.
     """
-    done = _Done()
+    done = Done()
     fixed = rewrite(store, path, _fixed(store, done), {"fixed": str(store.path)}, quiet=quiet)
     return fixed, done.lines(store)
 
 
-def _fixed(store: Store, done: _Done) -> Iterator[Clip]:
+def _fixed(store: Store, done: Done) -> Iterator[Clip]:
     seen: set[str] = set()
     for index in range(len(store)):
         joints, scores = store.joints(index), store.scores(index)
@@ -85,7 +70,7 @@ def _fixed(store: Store, done: _Done) -> Iterator[Clip]:
 
 
 def _numbers(
-    joints: np.ndarray, scores: np.ndarray, index: int, done: _Done
+    joints: np.ndarray, scores: np.ndarray, index: int, done: Done
 ) -> tuple[np.ndarray, np.ndarray]:
     sound = np.isfinite(joints).all(axis=-1) & np.isfinite(scores)
     if not sound.all():

@@ -1,14 +1,31 @@
 """Rewriting: a new store from the clips of an old one, changed on the way."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from skeldistill.clip import Clip
+from skeldistill.data import findings
 from skeldistill.data.store import Store, StoreWriter
 from skeldistill.layouts import Layout
 from skeldistill.readers.reader import Source
 from skeldistill.waiting import shown
+
+
+@dataclass
+class Done:
+    """What was done on the way, and to which clips."""
+
+    places: dict[str, list[int]] = field(default_factory=dict)
+
+    def note(self, what: str, index: int) -> None:
+        """Remember that this was done to the clip of this row."""
+        self.places.setdefault(what, []).append(index)
+
+    def lines(self, store: Store) -> list[str]:
+        """One line for everything that was done."""
+        return [f"{findings.clips(store, places)} {what}" for what, places in self.places.items()]
 
 
 def rewrite(
