@@ -64,6 +64,7 @@ def test_one_person_is_told_by_place_where_both_have_one_space(rng: np.random.Ge
     pose = people(rng, 1)
     pair = np.concatenate([pose, pose + np.array([300, 0], np.float32)])
     assert match_people(clip(pair[1:]), clip(pair), same_space=True) == [None, 0]
+    assert match_people(clip(pair[:1]), clip(pair), same_space=True) == [0, None]
     assert match_people(clip(pair), clip(pair[1:]), same_space=True) == [1]
 
 

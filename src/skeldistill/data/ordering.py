@@ -86,7 +86,7 @@ def match_people(clip: Clip, other: Clip, *, same_space: bool) -> Match:
         same_space: whether coordinates mean the same places in both.
     """
     poses, places = _apart(clip, other, same_space)
-    both_seen = np.isfinite(poses).any(axis=2)
+    both_seen = np.logical_or.reduce(np.isfinite(poses), axis=2)
     shifts = [np.zeros(places.shape[-1])] if same_space else []
     found = _nearest(poses, places, both_seen, shifts)
     if not any(person is not None for person in found):
