@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import sys
+import time
+from collections import deque
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from stores import named, small_store
+from videos import painted, write_video
 
+from skeldistill.deploy.extract_parts import Task
+from skeldistill.deploy.extract_workers import _Worker
 from skeldistill.deploy.video import frames
 from skeldistill.estimators import (
     SHELF,
@@ -58,6 +63,7 @@ def test_parsing_reads_options_as_yaml():
         model="a,b.task", short_side=128, confidence=0.4
     )
     assert parse("MediaPipe") == find("mediapipe")
+    assert parse("mediapipe:model=2020-01-01") == MediaPipe(model="2020-01-01")  # no date
     braces = parse("command:template=openpose").words(Path("/v/a{out}.mp4"), Path("/o"))
     assert "/v/a{out}.mp4" in braces
     command = parse("command:template=openpifpaf,arguments=--checkpoint mobilenetv3small")
@@ -70,7 +76,7 @@ def test_parsing_reads_options_as_yaml():
         ("mediapip", "did you mean 'mediapipe'"),
         ("mediapipe:short=3", "no option 'short'; did you mean 'short_side'"),
         ("mediapipe:model", "write 'model' as option=value"),
-        ("mediapipe:model={", "no value of YAML"),
+        ("mediapipe:model={", "the value is not YAML"),
         ("mediapipe:people=0", "people must be at least 1, got 0"),
         ("mediapipe:tiles=9", "tiles must be 1 to 8"),
         ("mediapipe:short_side=3", "short_side must be at least 32"),
@@ -182,6 +188,48 @@ def test_programs_that_fail_are_one_line(tmp_path, text, options, message):
     with pytest.raises(ValueError, match=message) as refused:
         run(command, tmp_path, 1)
     assert "\n" not in str(refused.value)
+
+
+def test_what_a_program_started_ends_with_it(tmp_path):
+    script = (
+        "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, file=open({!r}, 'w'))"
+    )
+    noted = tmp_path / "pid"
+    text = f"{script.format(str(noted))}\nimport time; time.sleep(60)"
+    with pytest.raises(ValueError, match="took more than"):
+        run(program(tmp_path, text, template="openpose", limit=3), tmp_path, 1)
+    assert ended(int(noted.read_text()))
+
+
+def test_a_worker_that_is_stopped_leaves_no_program(tmp_path):
+    """Ctrl-C stops workers; another program must not go on holding the machine."""
+    noted = tmp_path / "pid"
+    text = f"import os, time; print(os.getpid(), file=open({str(noted)!r}, 'w')); time.sleep(60)"
+    worker = _Worker({"low": program(tmp_path, text, template="openpose")})
+    video = write_video(tmp_path / "a.mp4", painted(3))
+    try:
+        assert worker.pipe.recv()
+        worker.give(deque([Task(id="a", path=video, part=tmp_path / "a.npz")]))
+        for _ in range(600):
+            if noted.exists() and noted.read_text():
+                break
+            time.sleep(0.05)
+    finally:
+        worker.stop()
+    assert ended(int(noted.read_text()))
+
+
+def ended(pid: int) -> bool:
+    """Whether a process is gone, or will be at once."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_a_program_that_is_not_there_or_a_camera(tmp_path):

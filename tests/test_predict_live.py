@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -268,6 +269,18 @@ def test_who_is_gone_is_let_go_and_begins_anew(rng):
     actions += watching.finish()
     assert min(one.first_frame for one in actions if one.first_frame > 59) == away.stop
     assert watching.finish() == []
+
+
+def test_slow_frames_break_nothing(rng):
+    """Longer apart than anybody may be away; who is in the next one was not."""
+    anything = Hysteresis(enter=0.0, leave=0.0, shortest=0.0, smoothing=1)
+    rules = Rules(window=LIVE.window, hysteresis=anything)
+    watching = FrameByFrame(streaming(), rules, replace(SEEN, rate=0.5))
+    moments = [replace(one, time=2.0 * one.number) for one in walking(40, rng)]
+    actions = [one for moment in moments for one in watching.push(moment)] + watching.finish()
+    told = [n for one in actions for n in range(one.first_frame, one.last_frame + 1)]
+    assert told == list(range(40))
+    assert len(actions) < 20
 
 
 class EachSide(Network):

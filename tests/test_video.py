@@ -1,17 +1,24 @@
 """Frames of videos: as they were written, upright, with their times; and files that are none."""
 
+import contextlib
+import io
+import itertools
 import sys
 import threading
+import time
 from fractions import Fraction
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from videos import HEIGHT, WIDTH, cut_off, painted, write_video
 
 from skeldistill.deploy import video
+from skeldistill.deploy.display import Display
+from skeldistill.deploy.encoding import encoder
 from skeldistill.deploy.video import frames, open_video
 
 pytest.importorskip("av")
@@ -26,7 +33,7 @@ def test_frames_come_as_they_were_written(tmp_path):
     pictures = painted(7)
     path = write_video(tmp_path / "a.mp4", pictures)
     with open_video(path) as opened:
-        assert (opened.size, opened.rate, opened.rotation) == ((HEIGHT, WIDTH), 10.0, 0)
+        assert (opened.size, opened.rate, opened.display) == ((HEIGHT, WIDTH), 10.0, Display())
         assert opened.duration == pytest.approx(0.7)
         assert not opened.live
         found = list(opened.frames())
@@ -129,12 +136,82 @@ def test_pictures_are_turned_upright(tmp_path, rotation):
     lit[:16, :16] = 255  # the corner at the top left
     path = write_video(tmp_path / "a.mp4", [lit] * 2, rotation=rotation)
     with open_video(path) as opened:
-        assert opened.rotation == rotation
+        assert opened.display == Display(rotation)
         images = [frame.image for frame in opened.frames()]
     wanted = np.rot90(lit, rotation // 90)
     assert images[1].shape == wanted.shape
     assert opened.size == wanted.shape[:2]
     assert np.abs(images[1].astype(int) - wanted).mean() < 20
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_a_display_matrix_says_where_each_corner_is_seen(tmp_path, rotation, mirrored):
+    """By the matrix itself: the bright corner of the stored picture is at (x, y) = (0, 0)."""
+    a, b, c, d = {0: (1, 0, 0, 1), 90: (0, -1, 1, 0), 180: (-1, 0, 0, -1), 270: (0, 1, -1, 0)}[
+        rotation
+    ]
+    if mirrored:
+        a, b = -a, -b
+    told = np.array([a, b, 0, c, d, 0, 0, 0, 2**14], np.int32) * 2**16
+    told[8] = 2**30
+    lit = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    lit[:16, :16] = 255
+    path = write_video(tmp_path / "a.mp4", [lit] * 2, matrix=told.tolist())
+    with open_video(path) as opened:
+        assert opened.display == Display(rotation, mirrored)
+        images = [frame.image for frame in opened.frames()]
+    right = a < 0 or c < 0  # what was at the left is seen at the right
+    below = b < 0 or d < 0
+    height, width = images[0].shape[:2]
+    assert opened.size == (height, width) == ((HEIGHT, WIDTH) if a else (WIDTH, HEIGHT))
+    corner = images[1][-14:] if below else images[1][:14]
+    corner = corner[:, -14:] if right else corner[:, :14]
+    assert corner.mean() > 200
+    assert images[1].mean() < 40
+
+
+def test_h264_in_avi_has_its_times(tmp_path):
+    """AVI keeps the order of decoding; pictures are shown in another."""
+    av = pytest.importorskip("av")
+    if "libx264" not in av.codecs_available:
+        pytest.skip("this FFmpeg has no libx264")
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        for picture in painted(60):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    found = list(frames(tmp_path / "a.avi"))
+    np.testing.assert_allclose([one.time for one in found], np.arange(60) / 10, atol=1e-6)
+    lefts = [np.nonzero(one.image[16, :, 0] > 128)[0].min() for one in found]
+    np.testing.assert_allclose(lefts, 4 * np.arange(60) % (WIDTH - 16), atol=2)
+
+
+@pytest.mark.parametrize("ending", ["avi", "mp4", "mkv"])
+def test_what_is_encoded_has_its_times_and_shape(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    with encoder(path, (HEIGHT, WIDTH), 10.0, 4 / 3) as add:
+        for number, picture in enumerate(painted(30)):
+            add(picture, number / 10)
+    with open_video(path) as opened:
+        assert opened.aspect == pytest.approx(4 / 3)
+        times = [frame.time for frame in opened.frames()]
+    np.testing.assert_allclose(times, np.arange(30) / 10, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("steps", "claimed", "rate"),
+    [
+        ([1, 1, 1, 2, 2, 2], 30.0, 30),  # frames that fit their claim, and many are missing
+        ([1, 2, 2, 2, 1, 2], 30.0, 30),
+        ([3, 3, 3, 3], 30.0, 10),
+        ([1, 1, 1, 60, 1, 1], 30.0, 30),  # a pause
+    ],
+)
+def test_a_rate_fits_the_usual_step(steps, claimed, rate):
+    times = np.round(np.cumsum([0, *steps]) / 30, 4)
+    assert video.rate_of(times, claimed) == pytest.approx(rate, rel=0.01)
 
 
 def test_frames_are_read_once(tmp_path):
@@ -301,6 +378,43 @@ def test_a_stream_is_read_by_its_address(tmp_path):
             server.shutdown()
             thread.join()
     np.testing.assert_array_equal(shown, [frame.image for frame in frames(path)])
+
+
+class Pictures(BaseHTTPRequestHandler):
+    """A camera on a network: pictures without times, ten a second, after some haste."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for picture in painted(self.server.pictures):
+                file = io.BytesIO()
+                Image.fromarray(picture).save(file, "JPEG")
+                length = len(file.getvalue())
+                head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n"
+                self.wfile.write(head.encode() + file.getvalue() + b"\r\n")
+                time.sleep(0.1)
+
+    def log_message(self, *words):
+        pass
+
+
+def test_pictures_of_a_camera_have_the_times_of_their_arrival():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pictures) as server:
+        server.pictures, server.daemon_threads = 40, True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            began = time.monotonic()
+            with open_video(f"http://127.0.0.1:{server.server_port}/") as opened:
+                times = [one.time for one in itertools.islice(opened.frames(), 31)]
+            passed = time.monotonic() - began
+        finally:
+            server.shutdown()
+            thread.join()
+    # at 25 a second, which nobody said, they would end after 1.2 of at least 3 seconds
+    assert 2.5 < times[-1] <= passed
 
 
 def test_without_pyav_it_says_what_to_install(tmp_path, monkeypatch):

@@ -42,6 +42,7 @@ def write_video(
     *,
     times: Sequence[int] | None = None,
     rotation: int = 0,
+    matrix: Sequence[int] | None = None,
 ) -> Path:
     """A video of 10 frames a second; `times` are in tenths of a second."""
     av = pytest.importorskip("av")
@@ -58,6 +59,10 @@ def write_video(
             if not hasattr(stream, "set_display_rotation"):
                 pytest.skip("this PyAV cannot tag a rotation")
             stream.set_display_rotation(rotation)
+        if matrix is not None:
+            if not hasattr(stream, "set_display_matrix"):
+                pytest.skip("this PyAV cannot write a display matrix")
+            stream.set_display_matrix(matrix)
         for number, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts = number if times is None else times[number]

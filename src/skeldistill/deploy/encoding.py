@@ -16,7 +16,7 @@ CODECS = ("libx264", "mpeg4")
 
 @contextmanager
 def encoder(
-    path: Path, size: tuple[int, int], rate: float
+    path: Path, size: tuple[int, int], rate: float, aspect: float = 1.0
 ) -> Iterator[Callable[[np.ndarray, float], None]]:
     """Gives a function that adds a picture at a time in seconds.
 
@@ -24,6 +24,7 @@ def encoder(
         path: its ending chooses the container.
         size: (height, width) of the pictures.
         rate: frames per second, as some containers claim it.
+        aspect: how much broader than high a pixel is to be shown.
     """
     av = require("av", extra="video")
     codec = next((name for name in CODECS if name in av.codecs_available), None)
@@ -37,6 +38,9 @@ def encoder(
             stream = container.add_stream(codec, rate=claimed)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.codec_context.time_base = Fraction(1, 1000)
+            stream.codec_context.sample_aspect_ratio = Fraction(aspect).limit_denominator(1000)
+            if path.suffix.lower() == ".avi":
+                stream.codec_context.max_b_frames = 0  # it cannot say when they are shown
 
             def add(image: np.ndarray, time: float) -> None:
                 nonlocal last

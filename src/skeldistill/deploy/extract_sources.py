@@ -148,7 +148,7 @@ def _is_video(path: Path) -> bool:
 
 def _listed(file: Path) -> list[Path]:
     with source_files.naming(file):
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     # normalised, so that ids cannot hold ".."
     files = [Path(os.path.abspath(file.parent / one.strip())) for one in lines if one.strip()]  # noqa: PTH100
     if not files:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,9 @@ from skeldistill.deploy.extract_journal import TRIES
 from skeldistill.deploy.extract_parts import Task
 from skeldistill.estimators import Estimator, Session
 from skeldistill.readers.source_files import line
+
+GRACE = 2.0
+"""Seconds in which a worker that is stopped may stop what it started, such as another program."""
 
 OFTEN = 0.5
 """Seconds between two reports of how many frames are done."""
@@ -85,6 +89,8 @@ class Processes:
                     assert isinstance(pipe, Connection)
                     yield from _heard(pipe, team, waiting)
         finally:
+            for worker in team.values():  # all at once, then each is waited for
+                worker.process.terminate()
             for worker in team.values():
                 worker.stop()
 
@@ -110,6 +116,8 @@ class _Worker:
 
     def stop(self) -> None:
         self.pipe.close()
+        self.process.terminate()
+        self.process.join(GRACE)
         self.process.kill()
         self.process.join()
 
@@ -168,6 +176,7 @@ class _Refused:
 def _work(pipe: Connection, views: Mapping[str, Estimator]) -> None:
     """What a worker does: one video after the other, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who started it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # on its way out it cleans up
     try:
         sessions = extract_parts.open_all(views)
     except (OSError, ValueError) as error:

@@ -172,13 +172,13 @@ def film(
     """
     check(path)
     if pictures is None or seen.size is None:
-        placing = Placing.fitting(kept.bounds())
+        placing, aspect = Placing.fitting(kept.bounds()), 1.0
         pictures = _blank(placing.size)
     else:
-        placing = Placing(size=seen.size)
+        placing, aspect = Placing(size=seen.size), seen.aspect
     waiting = sorted(actions, key=lambda action: action.first_frame)
     going: list[Action] = []
-    with encoder(path, placing.size, seen.rate) as add:
+    with encoder(path, placing.size, seen.rate, aspect) as add:
         for image, moment in zip(pictures, kept.moments(), strict=False):
             while waiting and waiting[0].first_frame <= moment.number:
                 going.append(waiting.pop(0))
@@ -202,7 +202,7 @@ def filming(path: Path, seen: Seen) -> Iterator[Filming]:
     check(path)
     assert seen.size is not None  # every video has one
     placing = Placing(size=seen.size)
-    with encoder(path, seen.size, seen.rate) as add:
+    with encoder(path, seen.size, seen.rate, seen.aspect) as add:
 
         def draw_next(
             image: UInt8[np.ndarray, "h w 3"], moment: Moment, actions: Sequence[Action]

@@ -101,13 +101,14 @@ class Seen:
     """What is known of the skeletons of a clip or video before its frames come.
 
     name: of the clip. layout: of its joints. size: (height, width) in pixels, where it is known.
-    rate: frames per second.
+    rate: frames per second. aspect: how much broader than high a pixel is meant to be shown.
     """
 
     name: str
     layout: Layout
     size: tuple[int, int] | None
     rate: float
+    aspect: float = 1.0
 
 
 class Watching:

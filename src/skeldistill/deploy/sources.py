@@ -127,6 +127,7 @@ class Filmed:
                 layout=self.estimator.layout,
                 size=opened.size,
                 rate=self.rate or _told_rate(opened.rate) or RATE,
+                aspect=opened.aspect,
             )
             yield seen, self._moments(opened, watch, warn)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from skeldistill.deploy.display import Display
 from skeldistill.extras import require
 
 ENDINGS = (
@@ -28,6 +29,9 @@ MOST_PIXELS = 2**26
 """Of one frame, twice those of 8K: a header that claims more is damaged, or meant to do damage."""
 
 LIVE = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "http://", "https://")
+PICTURES = "mpjpeg"
+"""What cameras on a network send as single pictures: it has no times but those of its arrival."""
+
 RATE = 30.0
 """Frames per second where nothing says how many there are."""
 
@@ -76,7 +80,9 @@ class Video:
             that of the first.
         rate: frames per second, on average, as the file claims, unless its first frames are much
             slower; 0 where nothing tells.
-        rotation: degrees, counter-clockwise, by which the frames are turned: 0, 90, 180 or 270.
+        display: how the stored frames are turned to be upright.
+        aspect: how much broader than high a pixel is meant to be shown; coordinates, of estimators
+            as of others, are those of pixels.
         duration: seconds, as the file claims; None for a camera, or where it does not.
         live: whether it is a camera or a stream, which has no end of its own.
         cut: one line, once all frames were read, if they end well before the file claims; "" else.
@@ -96,15 +102,19 @@ class Video:
             ahead = [] if live or stream.frames else list(islice(packets, AHEAD))
             self.rate = _rate(float(stream.average_rate or 0), ahead)
             self.duration = _duration(container, stream, live)
+            self.aspect = float(stream.sample_aspect_ratio or 1)
+            # AVI stores when frames are decoded alone: what is called their time is out of order
+            self._by_decoding = container.format.name == "avi"
             self._claimed = 0.0 if live else _claimed(container, stream, self.duration or 0.0)
             self._counted = 0 if live else stream.frames
             self._images = self._decoded(chain(ahead, packets))
             self._first = next(self._images, None)
         if self._first is None:
             raise ValueError(f"{name}: there is not one frame in it that can be decoded")
-        self.rotation = round((self._first.rotation or 0) / 90) % 4 * 90
-        upright = (self._first.height, self._first.width)
-        self.size: tuple[int, int] = upright if self.rotation % 180 == 0 else upright[::-1]
+        self.display = Display.of(self._first)
+        self.size = self.display.size(self._first.height, self._first.width)
+        if self.display.rotation % 180:
+            self.aspect = 1 / self.aspect
         self._stored = (self._first.width, self._first.height)
         self.cut = ""
 
@@ -117,18 +127,19 @@ class Video:
         if self._first is None:
             raise ValueError(f"{self.name}: its frames were read already; open it again")
         picture, self._first = self._first, None
-        began, time = picture.time or 0.0, 0.0
+        began, time = self._time(picture) or 0.0, 0.0
         step, number = 1 / (self.rate or RATE), 0
         longest, end = step, 0.0
         while picture is not None:
             # a frame that has no time, or begins another part, comes one step after the one before
-            after = time + step * (number > 0)
-            told = after if picture.time is None else picture.time - began
+            after, told = time + step * (number > 0), self._time(picture)
+            told = after if told is None else told - began
             if told < time - SLIP:
                 began, told = began + told - after, after
             longest = max(longest, told - time)
             time = max(time, told)
-            end = max(time, picture.time or 0.0)  # a claim may count from 0 or from the first frame
+            # a claim may count from 0 or from the first frame
+            end = max(time, self._time(picture) or 0.0)
             with _one_line(self.name):
                 image = self._upright(picture)
             yield Frame(image=image, time=float(time), number=number)
@@ -150,10 +161,15 @@ class Video:
             "that the file claims; it may have been cut off"
         )
 
+    def _time(self, picture: Any) -> float | None:
+        """When a frame is shown, in seconds; None where the file does not tell."""
+        if not self._by_decoding:
+            return picture.time
+        return None if picture.dts is None else float(picture.dts * picture.time_base)
+
     def _upright(self, picture: Any) -> np.ndarray:
         width, height = self._stored
-        image = picture.to_ndarray(format="rgb24", width=width, height=height)
-        return np.ascontiguousarray(np.rot90(image, self.rotation // 90))
+        return self.display.upright(picture.to_ndarray(format="rgb24", width=width, height=height))
 
     def _decoded(self, packets: Iterator[Any]) -> Iterator[Any]:
         av = require("av", extra="video")
@@ -201,7 +217,12 @@ def open_video(source: Path | str | int) -> Video:
         told = without_password(name)
         with _one_line(told):
             options = {"rtsp_transport": "tcp"} if name.lower().startswith("rtsp") else {}
-            return Video(told, av.open(name, timeout=PATIENCE, options=options), live=True)
+            container = av.open(name, timeout=PATIENCE, options=options)
+            if container.format.name == PICTURES:
+                container.close()
+                options = {"use_wallclock_as_timestamps": "1"}
+                container = av.open(name, timeout=PATIENCE, options=options)
+            return Video(told, container, live=True)
     path = Path(name)
     if isinstance(source, int) or (name.isdecimal() and not path.exists()):
         return _camera(int(name))
@@ -243,14 +264,17 @@ def _camera(number: int) -> Video:
 def rate_of(times: Float64[np.ndarray, " t"], claimed: float) -> float:
     """Frames per second: as claimed, unless the times of frames say otherwise; 0 if nothing does.
 
-    A claim is right by the mean step, or by the usual one: there may be pauses.
+    A claim is right by the mean step, by the usual one, as there may be pauses, or by that of a
+    quarter of the frames.
     """
     steps = np.diff(times)
     steps = steps[steps > 0]
     if not steps.size:
         return claimed
     usual = steps[steps <= 2 * np.median(steps)]
-    rates = [1 / float(some.mean()) for some in (usual, steps)]
+    # of frames that fit a claim, many may have been left out
+    short = np.quantile(steps, 0.25, method="lower")
+    rates = [1 / float(step) for step in (usual.mean(), steps.mean(), short)]
     if any(abs(claimed - rate) <= DOUBT * rate for rate in rates):
         return claimed
     return rates[0]

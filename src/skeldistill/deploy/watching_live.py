@@ -57,7 +57,9 @@ class FrameByFrame:
 
     def push(self, moment: Moment) -> list[Action]:
         """The next frame; what has become certain with it."""
-        found = [a for who in self._streamed.gone(moment.time) for a in self._leave(who)]
+        here = {None, *moment.people} if moment.people else set()
+        gone = [who for who in self._streamed.gone(moment.time) if who not in here]
+        found = [action for who in gone for action in self._leave(who)]
         told = self._streamed.push(moment, self._seen.layout, self._seen.size)
         self._moments.append(moment)
         while len(self._moments) > 1 and age(self._moments[1], moment) >= self._streamed.late:

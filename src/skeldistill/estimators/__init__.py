@@ -3,13 +3,12 @@
 import re
 from typing import Any
 
-import yaml
-
 from skeldistill.estimators.command import Command
 from skeldistill.estimators.estimator import Estimator, Session
 from skeldistill.estimators.mediapipe import MediaPipe
 from skeldistill.estimators.replay import Replay
 from skeldistill.estimators.rtmpose import RTMPose
+from skeldistill.recipe.reading import typed
 from skeldistill.shelf import build, pick
 
 SHELF: dict[str, type[Estimator]] = {
@@ -43,10 +42,7 @@ def parse(text: str) -> Estimator:
         key, equals, value = one.partition("=")
         if not equals:
             raise ValueError(f"estimator {text!r}: write {one!r} as option=value")
-        try:
-            options[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ValueError(f"estimator {text!r}: {value!r} is no value of YAML") from error
+        options[key] = typed(value, f"estimator {text!r}: {key}")
     return find(name, **options)
 
 

@@ -1,10 +1,13 @@
 """Command: any program that leaves skeletons which one of the readers knows."""
 
+import os
 import re
 import shlex
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -162,22 +165,14 @@ class Running:
     def _run(self, video: Path, out: Path) -> None:
         words = self._options.words(video, out)
         try:
-            done = subprocess.run(
-                words,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=self._options.limit,
-                check=False,
-            )
+            status, said = _run(words, self._options.limit)
         except subprocess.TimeoutExpired as error:
             raise ValueError(
                 f"{words[0]} took more than {self._options.limit} seconds for {video}"
             ) from error
-        if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing said"]
-            raise ValueError(
-                f"{words[0]} failed on {video} (status {done.returncode}: {line(said[-1])})"
-            )
+        if status != 0:
+            last = said.decode(errors="replace").strip().splitlines() or ["nothing said"]
+            raise ValueError(f"{words[0]} failed on {video} (status {status}: {line(last[-1])})")
 
     def _results(self, out: Path) -> list[People]:
         """All people of every frame."""
@@ -195,3 +190,22 @@ class Running:
                 f"{program} found {clips[0].layout.name}, not {self._options.joints}; set joints"
             )
         return frame_by_frame(clips[0].joints, clips[0].scores)
+
+
+def _run(words: list[str], limit: float | int | None) -> tuple[int, bytes]:
+    """The status of a program and its errors; whatever ends the wait ends all that it started."""
+    with subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as program:
+        try:
+            _, said = program.communicate(timeout=limit)
+        except BaseException:
+            program.kill()
+            with suppress(ProcessLookupError, AttributeError):  # Windows has no groups
+                os.killpg(program.pid, signal.SIGKILL)
+            raise
+    return program.returncode, said

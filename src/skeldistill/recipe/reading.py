@@ -14,6 +14,15 @@ from skeldistill.recipe.recipe import Recipe
 from skeldistill.recipe.sections import one_line
 
 
+class Plain(yaml.SafeLoader):
+    """YAML's plain values without dates, which no recipe holds: one is text, such as a name."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # as PyYAML has it
+        first: [one for one in resolvers if one[0] != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def load(path: Path, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe, change it as `--set a.b=c` asks, and check it.
 
@@ -22,7 +31,7 @@ def load(path: Path, changes: Sequence[str] = ()) -> Recipe:
         ValueError: one line that says what is wrong with the recipe.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=Plain)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     for change in changes:
@@ -69,7 +78,7 @@ def changed(data: Any, change: str) -> Any:
 def typed(text: str, where: str) -> Any:
     """A value on the command line, as YAML reads it; ValueError says where it is no YAML."""
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=Plain)
     except yaml.YAMLError as error:
         why = getattr(error, "problem", None) or "unreadable"
         raise ValueError(f"{where}: the value is not YAML ({why})") from error
