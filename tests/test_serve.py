@@ -136,6 +136,8 @@ def test_it_is_described(ask):
     assert {"/api/models", "/api/recognise", "/api/video", "/api/live/{live}"} <= paths
     body = told["paths"]["/api/recognise"]["post"]["requestBody"]["content"]
     assert "joints" in body["application/json"]["schema"]["properties"]
+    begin = told["paths"]["/api/live"]["post"]["requestBody"]["content"]["application/json"]
+    assert list(begin["schema"]["properties"]) == ["layout"]
     for path in told["paths"].values():
         for one in path.values():
             assert one["description"]
@@ -409,6 +411,17 @@ def test_an_estimators_troubles_tell_no_paths(tmp_path):
 def test_paths_are_left_out():
     assert without_paths("/a/b.c: no") == "(a file): no"
     assert without_paths("file:/tmp/x: 3 m/s, 1/2 and 1 / 2") == "(a file): 3 m/s, 1/2 and 1 / 2"
+
+
+@pytest.mark.parametrize(
+    ("path", "most"), [("/api/recognise", 1e6), ("/api/live", 1e4), ("/api/live/KEY", 4e6)]
+)
+def test_no_route_reads_more_than_it_takes(fresh, path, most):
+    path = path.replace("KEY", fresh.post("/api/live", json={}).json()["live"])
+    uncounted = iter([b" " * int(most), b" "])
+    assert fresh.post(path, content=uncounted).status_code == 413
+    about = {"content-length": str(int(most) + 1)}
+    assert fresh.post(path, content=b"{}", headers=about).status_code == 413
 
 
 def test_without_an_estimator_only_skeletons_are_taken():
