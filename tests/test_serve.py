@@ -314,7 +314,13 @@ def npy(shape: str, content: bytes = b"", kind: str = "<f8") -> bytes:
         (packed(joints=np.zeros((1, 2, 13, 2)), size=np.array([1, 2, 3])), 422, "(height, width)"),
         (archive(**{"../../joints.npy": b""}), 422, "did you mean"),
         (archive(**{"joints.npy": b"no array"}), 400, "no array of NumPy"),
-        (archive(**{"joints.npy": npy("(9999999, 9999999, 13, 2)")}), 400, "claims shape"),
+        (archive(**{"joints.npy": npy("(9999999, 9999999, 13, 2)")}), 413, "100,000 numbers"),
+        (archive(**{"joints.npy": npy("(1, 3, 13, 2)")}), 400, "claims shape"),
+        (archive(**{"joints.npy": npy("(1, 30000, 17, 2)", bytes(1), "|u1")}), 413, "numbers at"),
+        (archive(**{"size.npy": npy("(100_001,)", kind="<U0")}), 413, "numbers at"),
+        (packed(joints=np.zeros((1, 2, 13, 2)), scores=np.zeros(99_999)), 413, "bytes; 800,000"),
+        (packed(joints=np.full((1, 2, 13, 2), 1e300)), 422, "not finite"),
+        (packed(joints=np.zeros((1, 0, 13, 2))), 422, ""),
         (archive(**{"joints.npy": npy("(-1, 2, 13, 2)")}), 422, ""),
         (archive(**{"joints.npy": npy("(1, 2, 13, 2)", kind="|O")}), 422, "Python objects"),
         (archive(**{"joints.npy": npy("[__import__('os')]")}), 400, "no array of NumPy"),
@@ -329,6 +335,25 @@ def test_hostile_arrays_are_refused_before_they_fill_the_memory(
     answer = ask.post("/api/recognise", content=content)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["detail"]
+
+
+def test_a_clip_too_long_is_refused_before_its_numbers_are_looked_at(ask, monkeypatch):
+    looked = []
+    monkeypatch.setattr(serve_skeletons, "_single", lambda *told: looked.append(told))
+    for shape, status, words in (((1, 301, 13, 2), 413, "frames"), ((21, 1, 13, 2), 422, "21")):
+        answer = ask.post("/api/recognise", content=packed(joints=np.zeros(shape, np.uint8)))
+        assert answer.status_code == status
+        assert words in answer.json()["detail"]
+    assert looked == []
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float16, np.float64])
+def test_numbers_of_any_kind_are_read(kind):
+    told = np.arange(52).reshape(1, 2, 13, 2)
+    read = serve_skeletons.skeletons(packed(joints=np.asfortranarray(told.astype(kind))))
+    clip, _ = serve_skeletons.clip(read, PENN13, Limits())
+    assert clip.joints.dtype == np.float32
+    np.testing.assert_array_equal(clip.joints, told)
 
 
 def test_what_cannot_be_unpacked_is_refused(ask):
