@@ -8,7 +8,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class Lamp:
     """Finds one person, at 2 in bright pictures and at -2 in dark ones."""
 
     broken: bool = False
+    dark: bool = False
+    closed: list[str] = field(default_factory=list)
 
     @property
     def layout(self) -> Layout:
@@ -72,13 +74,15 @@ class Lit:
             raise ValueError(f"cannot look at {path}, for want of /etc/secrets/key.txt")
 
     def __call__(self, image: np.ndarray, time: float) -> People:
+        if self.options.dark:
+            raise OSError("nothing is seen\nin /etc/secrets/key.txt")
         joints = np.empty((1, 13, 2), np.float32)
         # so tall that who moves from one side to the other is still the same person
         joints[..., 0], joints[..., 1] = 2 if image.mean() > 100 else -2, np.linspace(1, 11, 13)
         return People(joints, np.ones((1, 13), np.float32))
 
     def close(self) -> None:
-        pass
+        self.options.closed.append("closed")
 
 
 def serving(**changes: Any) -> Serving:
@@ -431,6 +435,22 @@ def test_an_estimators_troubles_tell_no_paths(tmp_path):
         answer = ask.post("/api/video?name=film.mp4", content=film)
     assert answer.status_code == 422
     assert answer.json() == {"detail": "film.mp4: cannot look at (a file), for want of (a file)"}
+
+
+def test_an_estimators_troubles_with_a_camera_are_refused_in_one_line():
+    lamp = Lamp(broken=True)
+    with client_of(serve.application(serving(estimator=lamp)), base_url=HERE) as ask:
+        answer = ask.post("/api/live", json={})
+        assert answer.status_code == 422
+        line = "the camera: cannot look at None, for want of (a file)"
+        assert answer.json() == {"detail": line}
+        assert lamp.closed == ["closed"]
+    with client_of(serve.application(serving(estimator=Lamp(dark=True))), base_url=HERE) as ask:
+        path = f"/api/live/{ask.post('/api/live', json={}).json()['live']}"
+        for _ in range(2):
+            answer = ask.post(path, content=picture(0))
+            assert answer.status_code == 422
+            assert answer.json() == {"detail": "the picture: nothing is seen in (a file)"}
 
 
 def test_paths_are_left_out():

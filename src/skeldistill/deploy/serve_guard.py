@@ -4,9 +4,10 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -205,6 +206,23 @@ def names(host: str) -> tuple[str, ...]:
     if host in ("0.0.0.0", "::", ""):
         return ()
     return (*LOCAL, host.lower()) if host in LOCAL else (host.lower(),)
+
+
+@contextmanager
+def in_one_line(name: str, hidden: Path | None = None) -> Iterator[None]:
+    """Refuse (422) what troubles an estimator, a file or a network, told in one line.
+
+    Args:
+        name: of what is looked at, with which the line begins.
+        hidden: a file that whoever asks does not know of.
+    """
+    try:
+        yield
+    except Refused:
+        raise
+    except (ValueError, OSError) as error:
+        line = " ".join(str(error).replace(f"{hidden}: ", "").split())
+        raise Refused(422, f"{name}: {without_paths(line)}") from None
 
 
 def without_paths(line: str) -> str:

@@ -22,7 +22,7 @@ from skeldistill.deploy.serve_answers import (
     Watched,
     said,
 )
-from skeldistill.deploy.serve_guard import Limits, Refused, Stop, without_paths
+from skeldistill.deploy.serve_guard import Limits, Refused, Stop, in_one_line
 from skeldistill.deploy.sources import Filmed
 from skeldistill.deploy.windows import Span, moments_of
 from skeldistill.estimators import Estimator
@@ -121,7 +121,7 @@ def watch_video(serving: Serving, path: Path, name: str, stop: Stop, tell: Tell)
         Refused: it is no video, or too long.
     """
     assert serving.estimator is not None
-    try:
+    with in_one_line(name, path):
         with video.open_video(path) as opened:
             _check_seconds(opened.duration or 0.0, serving.limits)
         with closing(serving.estimator.open()) as session:
@@ -135,11 +135,6 @@ def watch_video(serving: Serving, path: Path, name: str, stop: Stop, tell: Tell)
             with filmed.frames(tell, warnings.append) as (seen, moments):
                 watched = _watch(serving, seen, moments, stop)
             return watched.model_copy(update={"warnings": warnings})
-    except Refused:
-        raise
-    except (ValueError, OSError) as error:
-        line = " ".join(str(error).replace(f"{path}: ", "").split())
-        raise Refused(422, f"{name}: {without_paths(line)}") from None
 
 
 def _watch(
