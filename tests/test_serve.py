@@ -18,7 +18,7 @@ import torch
 from browser import Browser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
 from predicting import acting, sides, small_checkpoint, write_video
 from videos import cut_off
 
@@ -650,6 +650,28 @@ def test_skeletons_may_come_from_somebody_elses_camera(fresh):
         assert words in answer.json()["detail"]
     assert fresh.post(path, content=picture(0)).status_code == 415
     assert fresh.post("/api/live", json={"layout": "nothing"}).status_code == 422
+
+
+def test_a_picture_is_turned_as_its_camera_was_held():
+    lit = Image.new("RGB", (40, 20))
+    lit.paste((255, 255, 255), (0, 0, 20, 20))  # its left half, which is above once it is turned
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    file = io.BytesIO()
+    lit.save(file, "JPEG", exif=exif)
+    turned = serve_live.picture(file.getvalue())
+    assert turned.shape == (40, 20, 3)
+    assert turned[:15].min() > 240
+    assert turned[25:].max() < 15
+
+
+@pytest.mark.parametrize("kind", ["<u2", ">u2"])
+def test_greys_of_16_bits_keep_their_shades(kind):
+    file = io.BytesIO()
+    shades = np.linspace(0, 65535, 16).reshape(4, 4)
+    Image.fromarray(shades.astype(kind)).save(file, "PNG")
+    seen = serve_live.picture(file.getvalue())
+    np.testing.assert_allclose(seen, shades[..., None].repeat(3, -1) / 257, atol=1)
 
 
 def huge_png() -> bytes:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 
 from skeldistill.deploy.following import Following, Pose
 from skeldistill.deploy.serve_answers import Begun, Body, LiveSaid, Person, Said, Seeing
@@ -199,7 +199,7 @@ class Lives:
 
 
 def picture(content: bytes) -> UInt8[np.ndarray, "h w 3"]:
-    """A JPEG or PNG file, red, green and blue; its claimed size is checked before it is decoded.
+    """A JPEG or PNG file, upright, red, green and blue; its claimed size is checked first.
 
     Raises:
         Refused: it is none, or too large.
@@ -208,7 +208,10 @@ def picture(content: bytes) -> UInt8[np.ndarray, "h w 3"]:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
             if image.width * image.height > MOST_PICTURE:
                 raise Refused(413, f"a picture of {image.width} x {image.height} pixels")
-            return np.asarray(image.convert("RGB"))
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):  # 16 bits of grey, which would all become white
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            return np.asarray(upright.convert("RGB"))
     except Refused:
         raise
     except Exception:  # damaged pictures fail in many ways
