@@ -814,6 +814,17 @@ def test_several_persons_are_told_of(fresh):
     assert told == {(0, "left"), (1, "right")}
 
 
+def test_a_frame_that_is_refused_is_as_if_it_had_not_been_sent(fresh):
+    path = f"/api/live/{fresh.post('/api/live', json={'layout': 'penn13'}).json()['live']}"
+    answer = fresh.post(path, json={"joints": [[[1.0, 2.0, 3.0]] * 13]})
+    assert answer.status_code == 422
+    assert "plain: " in answer.json()["detail"]
+    for _ in range(2):
+        answer = fresh.post(path, json={"joints": [[[2.0, 1.0]] * 13]})
+        assert answer.status_code == 200, answer.text
+        assert [one["person"] for one in answer.json()["people"]] == [0]
+
+
 @pytest.mark.parametrize("size", [[0, 0], [-1, 4], [10**30, 1]])
 def test_a_frame_of_no_size_is_refused(fresh, size):
     path = f"/api/live/{fresh.post('/api/live', json={'layout': 'penn13'}).json()['live']}"

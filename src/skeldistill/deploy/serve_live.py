@@ -89,11 +89,17 @@ class Live:
         return self._step(found, (height, width))
 
     def take(self, people: Sequence[Pose], size: tuple[int, int] | None, now: float) -> Seeing:
-        """The people of the next frame."""
-        for one in people:
-            if self._coordinates not in (None, one.joints.shape[1]):
+        """The people of the next frame.
+
+        Raises:
+            Refused: a network cannot take them; it is as if they had not been sent.
+        """
+        for one in people[:1]:
+            coordinates = one.joints.shape[1]
+            if self._coordinates not in (None, coordinates):
                 raise Refused(422, f"joints had {self._coordinates} coordinates before")
-            self._coordinates = one.joints.shape[1]
+            self._serving.check(self.layout, coordinates, size)
+            self._coordinates = coordinates
         self._clock(now)
         empty = np.zeros((0, self.layout.num_joints, self._coordinates or 2), np.float32)
         joints = np.stack([one.joints for one in people]) if people else empty

@@ -237,7 +237,7 @@ def _clip(content: bytes, serving: Serving) -> tuple[Any, float]:
     sent = skeletons(content)
     made, rate = clip(sent, serving.layout, serving.limits)
     told = sent.units if isinstance(sent, Skeletons) else sent.get("units")
-    serving.check(made, told)
+    serving.check(made.layout, made.joints.shape[-1], made.size, told)
     return made, rate
 
 

@@ -80,19 +80,35 @@ class Serving:
         usual = recogniser.clip_frames or recogniser.sampling.frames
         return self.window or Span(length=float(usual), seconds=False)
 
-    def check(self, clip: Clip, units: str | None) -> None:
-        """Refuse skeletons that a network cannot take."""
+    def check(
+        self,
+        layout: Layout,
+        coordinates: int,
+        size: tuple[int, int] | None,
+        units: str | None = None,
+    ) -> None:
+        """Refuse skeletons that a network cannot take.
+
+        Args:
+            layout: of the joints.
+            coordinates: of each.
+            size: (height, width) of the picture.
+            units: None: they are taken to be those of the network.
+
+        Raises:
+            Refused: the line names the network.
+        """
         for name, recogniser in self.models.items():
             source = Source(
-                layout=clip.layout,
-                channels=clip.joints.shape[-1],
+                layout=layout,
+                channels=coordinates,
                 units=recogniser.units if units is None else units,
             )
             try:
                 recogniser.check(source, converting=self.converting)
             except ValueError as error:
                 raise Refused(422, f"{name}: {error}") from None
-            if recogniser.sampling.normalisation == "image" and clip.size is None:
+            if recogniser.sampling.normalisation == "image" and size is None:
                 raise Refused(422, f"{name} needs size, the (height, width) of the picture")
 
 
