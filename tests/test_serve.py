@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import socket
 import struct
 import threading
 import zipfile
@@ -527,9 +528,24 @@ def test_other_sites_may_not_ask(ask, headers, status):
 
 
 def test_a_server_knows_its_names():
-    assert "localhost" in names("127.0.0.1")
-    assert names("0.0.0.0") == ()
-    assert names("Box.Local") == ("box.local",)
+    assert names("127.0.0.1") == ("localhost",)
+    assert "box.example" in names("Box.Example")
+    assert "" not in names("")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "0", "::0", "192.168.1.5", "127.1"])
+def test_a_server_is_asked_by_addresses_and_its_own_names(host, monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "Box.lan")
+    app = serve.application(serving(), hosts=names(host))
+    asked = {}
+    with client_of(app, base_url=HERE) as ask:
+        for name in (
+            *("127.0.0.1", "192.168.1.5", "[fe80::1]", "localhost", "box.lan", "box.local"),
+            *("evil.example", "box.evil.example", "1.2.3.4.evil.example", "box.lan.", "7f.1", ""),
+        ):
+            headers = {"host": f"{name}:8765", "origin": f"http://{name}:8765"}
+            asked[name] = ask.get("/api/models", headers=headers).status_code
+    assert list(asked.values()) == [200] * 6 + [403] * 6
 
 
 def test_the_page_needs_nothing_from_elsewhere(ask):
@@ -820,7 +836,7 @@ def test_a_frame_that_is_refused_is_as_if_it_had_not_been_sent(fresh):
     assert answer.status_code == 422
     assert "plain: " in answer.json()["detail"]
     for _ in range(2):
-        answer = fresh.post(path, json={"joints": [[[2.0, 1.0]] * 13]})
+        answer = fresh.post(path, json={"joints": [[[2.0, y] for y in range(1, 14)]]})
         assert answer.status_code == 200, answer.text
         assert [one["person"] for one in answer.json()["people"]] == [0]
 
@@ -891,8 +907,6 @@ def test_the_command_serves_networks_by_their_names(skeldistill, tmp_path, monke
 
 def test_the_command_says_what_is_wrong(skeldistill, tmp_path):
     pytest.importorskip("uvicorn")
-    import socket
-
     model = small_checkpoint(tmp_path / "model.safetensors")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

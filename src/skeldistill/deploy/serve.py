@@ -32,7 +32,7 @@ def application(serving: Serving, *, hosts: tuple[str, ...] = names("127.0.0.1")
 
     Args:
         serving: the networks, and who finds people for them.
-        hosts: the names that it goes by; () for any.
+        hosts: the names that it goes by, besides addresses.
 
     Raises:
         ValueError: FastAPI is not installed.

@@ -1,7 +1,9 @@
 """Guard: who may ask, how much they may send, and how much is worked on at once."""
 
 import asyncio
+import ipaddress
 import re
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
@@ -160,11 +162,12 @@ class Guard:
 
     A page of another site can make a browser ask any address, this computer's included, and a
     name that its owner points to this computer makes the answers readable there. Both tell their
-    site's name, in Origin and in Host.
+    site's name, in Origin and in Host. Addresses (192.168.1.5) belong to nobody who could point
+    them elsewhere: whoever asks by one has come to this server.
 
     Args:
         app: what is guarded (ASGI).
-        hosts: the names that this server goes by; () lets any name in.
+        hosts: the names that this server goes by, besides addresses.
         headers: that every answer bears.
     """
 
@@ -193,7 +196,8 @@ class Guard:
 
     def _refusal(self, headers: dict[bytes, bytes]) -> str | None:
         host = headers.get(b"host", b"").decode("latin-1")
-        if self._hosts and _name(f"//{host}") not in self._hosts:
+        name = _name(f"//{host}")
+        if name not in self._hosts and not _is_address(name):
             return "this server does not go by that name; ask it by its address"
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and origin.partition("://")[2] != host:
@@ -202,10 +206,12 @@ class Guard:
 
 
 def names(host: str) -> tuple[str, ...]:
-    """By which names a server bound to `host` goes; () where it is bound to every address."""
-    if host in ("0.0.0.0", "::", ""):
-        return ()
-    return (*LOCAL, host.lower()) if host in LOCAL else (host.lower(),)
+    """By which names a server that listens on `host` goes, besides addresses."""
+    if host in LOCAL:
+        return ("localhost",)
+    own = socket.gethostname().lower()
+    known = ("localhost", host.lower(), own, f"{own.partition('.')[0]}.local")
+    return tuple(dict.fromkeys(name for name in known if name))
 
 
 @contextmanager
@@ -228,6 +234,14 @@ def in_one_line(name: str, hidden: Path | None = None) -> Iterator[None]:
 def without_paths(line: str) -> str:
     """A line that tells nothing of where things are on this computer."""
     return re.sub(r"(?:\bfile:|(?<![\w.:/]))/(?:[^\s/:'\"]+/)*[^\s:'\",;)]+", "(a file)", line)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _name(address: str) -> str:
