@@ -9,6 +9,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,14 @@ from predicting import acting, sides, small_checkpoint, write_video
 from videos import cut_off
 
 from skeldistill.cli.serve import name_of
-from skeldistill.deploy import serve, serve_live, serve_page, serve_skeletons
+from skeldistill.deploy import (
+    serve,
+    serve_guard,
+    serve_live,
+    serve_page,
+    serve_routes,
+    serve_skeletons,
+)
 from skeldistill.deploy.following import Moment, Pose
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Hysteresis
@@ -613,6 +621,66 @@ def test_work_ends_when_nobody_waits_for_it(monkeypatch):
     monkeypatch.setattr("skeldistill.deploy.serve_guard.WORK", 0.0)
     with pytest.raises(Refused, match="took more than"):
         work(Stop())
+
+
+HELLO = b"GET /api/models HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+BEGIN = b"POST /api/live HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 2\r\n\r\n"
+
+
+@pytest.fixture
+def hasty(monkeypatch) -> Iterator[Any]:
+    """Where a server with room for a few listens, which waits a moment only."""
+    pytest.importorskip("uvicorn")
+    monkeypatch.setattr(serve, "SILENCE", 0.3)
+    monkeypatch.setattr(serve_guard, "SILENCE", 0.3)
+    monkeypatch.setattr(serve, "CONNECTIONS", 5)
+    made = serve.server(serve.application(serving()))
+    made.config.timeout_keep_alive = 1
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=made.run, args=([listening],), daemon=True)
+        thread.start()
+        yield listening.getsockname()
+        made.should_exit = True
+        thread.join(20)
+
+
+def heard(connection: socket.socket, *, ends: bytes | None = None) -> bytes:
+    """All that the server says until it hangs up, or says a certain thing."""
+    connection.settimeout(20)
+    said = b""
+    while (ends is None or ends not in said) and (piece := connection.recv(10_000)):
+        said += piece
+    return said
+
+
+@pytest.mark.parametrize("word", [b"", b"GET / H", BEGIN, BEGIN + b"{"])
+@pytest.mark.parametrize("asked", [False, True])
+def test_who_falls_silent_leaves_room_for_others(hasty, word, asked):
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(hasty)) for _ in range(4)]
+        for one in silent:
+            if asked:
+                one.sendall(HELLO + b"\r\n")
+                heard(one, ends=b"most_seconds")
+            one.sendall(word)
+        for one in silent:
+            assert (b" 408 " in heard(one)) == word.startswith(BEGIN)
+        asking = stack.enter_context(socket.create_connection(hasty))
+        asking.sendall(HELLO + b"connection: close\r\n\r\n")
+        assert heard(asking).startswith(b"HTTP/1.1 200")
+
+
+def test_nobody_is_hurried_while_an_answer_is_made(hasty, monkeypatch):
+    def slow(*told: Any, **more: Any) -> list[Any]:
+        threading.Event().wait(0.8)
+        return []
+
+    monkeypatch.setattr(serve_routes, "said", slow)
+    content = json.dumps(sent([1.0])).encode()
+    head = HELLO.replace(b"GET /api/models", b"POST /api/recognise")
+    with socket.create_connection(hasty) as asking:
+        asking.sendall(head + b"content-length: %d\r\n\r\n" % len(content) + content)
+        assert b"200" in heard(asking, ends=b'"models":[]')
 
 
 # ---------------------------------------------------------------- cameras

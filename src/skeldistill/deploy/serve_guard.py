@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 PATIENCE = 300.0
 """Seconds in which what is sent has to arrive."""
 
+SILENCE = 30.0
+"""Seconds in which something of it has to arrive."""
+
 WORK = 900.0
 """Seconds after which a video is given up."""
 
@@ -140,14 +143,17 @@ async def pieces(request: Any, most: int) -> AsyncIterator[bytes]:
         raise too_large
     count = 0
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE), asyncio.timeout(SILENCE) as silence:
             async for piece in request.stream():
+                silence.reschedule(asyncio.get_running_loop().time() + SILENCE)
                 count += len(piece)
                 if count > most:
                     raise too_large
                 yield piece
     except TimeoutError:
-        raise Refused(408, f"it did not arrive within {PATIENCE:.0f} seconds") from None
+        raise Refused(
+            408, f"nothing came for {SILENCE:.0f} seconds, or not all within {PATIENCE:.0f}"
+        ) from None
     if not count:
         raise Refused(400, "nothing was sent; send the file itself as the body of the request")
 
