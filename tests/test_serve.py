@@ -331,7 +331,7 @@ def npy(shape: str, content: bytes = b"", kind: str = "<f8") -> bytes:
         (archive(**{"joints.npy": npy("(1, 3, 13, 2)")}), 400, "claims shape"),
         (archive(**{"joints.npy": npy("(1, 30000, 17, 2)", bytes(1), "|u1")}), 413, "numbers at"),
         (archive(**{"size.npy": npy("(100_001,)", kind="<U0")}), 413, "numbers at"),
-        (packed(joints=np.zeros((1, 2, 13, 2)), scores=np.zeros(99_999)), 413, "bytes; 800,000"),
+        (packed(joints=np.zeros((1, 2, 13, 2)), scores=np.zeros(99_950)), 413, "bytes; 800,000"),
         (packed(joints=np.full((1, 2, 13, 2), 1e300)), 422, "not finite"),
         (packed(joints=np.zeros((1, 0, 13, 2))), 422, ""),
         (archive(**{"joints.npy": npy("(-1, 2, 13, 2)")}), 422, ""),
