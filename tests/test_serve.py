@@ -3,12 +3,14 @@
 import asyncio
 import io
 import json
+import socket
 import struct
 import threading
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,19 @@ import torch
 from browser import Browser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
 from predicting import acting, sides, small_checkpoint, write_video
 from videos import cut_off
 
 from skeldistill.cli.serve import name_of
-from skeldistill.deploy import serve, serve_live, serve_page, serve_skeletons
+from skeldistill.deploy import (
+    serve,
+    serve_guard,
+    serve_live,
+    serve_page,
+    serve_routes,
+    serve_skeletons,
+)
 from skeldistill.deploy.following import Moment, Pose
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Hysteresis
@@ -50,6 +59,8 @@ class Lamp:
     """Finds one person, at 2 in bright pictures and at -2 in dark ones."""
 
     broken: bool = False
+    dark: bool = False
+    closed: list[str] = field(default_factory=list)
 
     @property
     def layout(self) -> Layout:
@@ -72,13 +83,15 @@ class Lit:
             raise ValueError(f"cannot look at {path}, for want of /etc/secrets/key.txt")
 
     def __call__(self, image: np.ndarray, time: float) -> People:
+        if self.options.dark:
+            raise OSError("nothing is seen\nin /etc/secrets/key.txt")
         joints = np.empty((1, 13, 2), np.float32)
         # so tall that who moves from one side to the other is still the same person
         joints[..., 0], joints[..., 1] = 2 if image.mean() > 100 else -2, np.linspace(1, 11, 13)
         return People(joints, np.ones((1, 13), np.float32))
 
     def close(self) -> None:
-        pass
+        self.options.closed.append("closed")
 
 
 def serving(**changes: Any) -> Serving:
@@ -136,6 +149,8 @@ def test_it_is_described(ask):
     assert {"/api/models", "/api/recognise", "/api/video", "/api/live/{live}"} <= paths
     body = told["paths"]["/api/recognise"]["post"]["requestBody"]["content"]
     assert "joints" in body["application/json"]["schema"]["properties"]
+    begin = told["paths"]["/api/live"]["post"]["requestBody"]["content"]["application/json"]
+    assert list(begin["schema"]["properties"]) == ["layout"]
     for path in told["paths"].values():
         for one in path.values():
             assert one["description"]
@@ -312,7 +327,13 @@ def npy(shape: str, content: bytes = b"", kind: str = "<f8") -> bytes:
         (packed(joints=np.zeros((1, 2, 13, 2)), size=np.array([1, 2, 3])), 422, "(height, width)"),
         (archive(**{"../../joints.npy": b""}), 422, "did you mean"),
         (archive(**{"joints.npy": b"no array"}), 400, "no array of NumPy"),
-        (archive(**{"joints.npy": npy("(9999999, 9999999, 13, 2)")}), 400, "claims shape"),
+        (archive(**{"joints.npy": npy("(9999999, 9999999, 13, 2)")}), 413, "100,000 numbers"),
+        (archive(**{"joints.npy": npy("(1, 3, 13, 2)")}), 400, "claims shape"),
+        (archive(**{"joints.npy": npy("(1, 30000, 17, 2)", bytes(1), "|u1")}), 413, "numbers at"),
+        (archive(**{"size.npy": npy("(100_001,)", kind="<U0")}), 413, "numbers at"),
+        (packed(joints=np.zeros((1, 2, 13, 2)), scores=np.zeros(99_950)), 413, "bytes; 800,000"),
+        (packed(joints=np.full((1, 2, 13, 2), 1e300)), 422, "not finite"),
+        (packed(joints=np.zeros((1, 0, 13, 2))), 422, ""),
         (archive(**{"joints.npy": npy("(-1, 2, 13, 2)")}), 422, ""),
         (archive(**{"joints.npy": npy("(1, 2, 13, 2)", kind="|O")}), 422, "Python objects"),
         (archive(**{"joints.npy": npy("[__import__('os')]")}), 400, "no array of NumPy"),
@@ -327,6 +348,25 @@ def test_hostile_arrays_are_refused_before_they_fill_the_memory(
     answer = ask.post("/api/recognise", content=content)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["detail"]
+
+
+def test_a_clip_too_long_is_refused_before_its_numbers_are_looked_at(ask, monkeypatch):
+    looked = []
+    monkeypatch.setattr(serve_skeletons, "_single", lambda *told: looked.append(told))
+    for shape, status, words in (((1, 301, 13, 2), 413, "frames"), ((21, 1, 13, 2), 422, "21")):
+        answer = ask.post("/api/recognise", content=packed(joints=np.zeros(shape, np.uint8)))
+        assert answer.status_code == status
+        assert words in answer.json()["detail"]
+    assert looked == []
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float16, np.float64])
+def test_numbers_of_any_kind_are_read(kind):
+    told = np.arange(52).reshape(1, 2, 13, 2)
+    read = serve_skeletons.skeletons(packed(joints=np.asfortranarray(told.astype(kind))))
+    clip, _ = serve_skeletons.clip(read, PENN13, Limits())
+    assert clip.joints.dtype == np.float32
+    np.testing.assert_array_equal(clip.joints, told)
 
 
 def test_what_cannot_be_unpacked_is_refused(ask):
@@ -406,9 +446,36 @@ def test_an_estimators_troubles_tell_no_paths(tmp_path):
     assert answer.json() == {"detail": "film.mp4: cannot look at (a file), for want of (a file)"}
 
 
+def test_an_estimators_troubles_with_a_camera_are_refused_in_one_line():
+    lamp = Lamp(broken=True)
+    with client_of(serve.application(serving(estimator=lamp)), base_url=HERE) as ask:
+        answer = ask.post("/api/live", json={})
+        assert answer.status_code == 422
+        line = "the camera: cannot look at None, for want of (a file)"
+        assert answer.json() == {"detail": line}
+        assert lamp.closed == ["closed"]
+    with client_of(serve.application(serving(estimator=Lamp(dark=True))), base_url=HERE) as ask:
+        path = f"/api/live/{ask.post('/api/live', json={}).json()['live']}"
+        for _ in range(2):
+            answer = ask.post(path, content=picture(0))
+            assert answer.status_code == 422
+            assert answer.json() == {"detail": "the picture: nothing is seen in (a file)"}
+
+
 def test_paths_are_left_out():
     assert without_paths("/a/b.c: no") == "(a file): no"
     assert without_paths("file:/tmp/x: 3 m/s, 1/2 and 1 / 2") == "(a file): 3 m/s, 1/2 and 1 / 2"
+
+
+@pytest.mark.parametrize(
+    ("path", "most"), [("/api/recognise", 1e6), ("/api/live", 1e4), ("/api/live/KEY", 4e6)]
+)
+def test_no_route_reads_more_than_it_takes(fresh, path, most):
+    path = path.replace("KEY", fresh.post("/api/live", json={}).json()["live"])
+    uncounted = iter([b" " * int(most), b" "])
+    assert fresh.post(path, content=uncounted).status_code == 413
+    about = {"content-length": str(int(most) + 1)}
+    assert fresh.post(path, content=b"{}", headers=about).status_code == 413
 
 
 def test_without_an_estimator_only_skeletons_are_taken():
@@ -469,9 +536,24 @@ def test_other_sites_may_not_ask(ask, headers, status):
 
 
 def test_a_server_knows_its_names():
-    assert "localhost" in names("127.0.0.1")
-    assert names("0.0.0.0") == ()
-    assert names("Box.Local") == ("box.local",)
+    assert names("127.0.0.1") == ("localhost",)
+    assert "box.example" in names("Box.Example")
+    assert "" not in names("")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "0", "::0", "192.168.1.5", "127.1"])
+def test_a_server_is_asked_by_addresses_and_its_own_names(host, monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "Box.lan")
+    app = serve.application(serving(), hosts=names(host))
+    asked = {}
+    with client_of(app, base_url=HERE) as ask:
+        for name in (
+            *("127.0.0.1", "192.168.1.5", "[fe80::1]", "localhost", "box.lan", "box.local"),
+            *("evil.example", "box.evil.example", "1.2.3.4.evil.example", "box.lan.", "7f.1", ""),
+        ):
+            headers = {"host": f"{name}:8765", "origin": f"http://{name}:8765"}
+            asked[name] = ask.get("/api/models", headers=headers).status_code
+    assert list(asked.values()) == [200] * 6 + [403] * 6
 
 
 def test_the_page_needs_nothing_from_elsewhere(ask):
@@ -541,6 +623,66 @@ def test_work_ends_when_nobody_waits_for_it(monkeypatch):
         work(Stop())
 
 
+HELLO = b"GET /api/models HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+BEGIN = b"POST /api/live HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 2\r\n\r\n"
+
+
+@pytest.fixture
+def hasty(monkeypatch) -> Iterator[Any]:
+    """Where a server with room for a few listens, which waits a moment only."""
+    pytest.importorskip("uvicorn")
+    monkeypatch.setattr(serve, "SILENCE", 0.3)
+    monkeypatch.setattr(serve_guard, "SILENCE", 0.3)
+    monkeypatch.setattr(serve, "CONNECTIONS", 5)
+    made = serve.server(serve.application(serving()))
+    made.config.timeout_keep_alive = 1
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=made.run, args=([listening],), daemon=True)
+        thread.start()
+        yield listening.getsockname()
+        made.should_exit = True
+        thread.join(20)
+
+
+def heard(connection: socket.socket, *, ends: bytes | None = None) -> bytes:
+    """All that the server says until it hangs up, or says a certain thing."""
+    connection.settimeout(20)
+    said = b""
+    while (ends is None or ends not in said) and (piece := connection.recv(10_000)):
+        said += piece
+    return said
+
+
+@pytest.mark.parametrize("word", [b"", b"GET / H", BEGIN, BEGIN + b"{"])
+@pytest.mark.parametrize("asked", [False, True])
+def test_who_falls_silent_leaves_room_for_others(hasty, word, asked):
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(hasty)) for _ in range(4)]
+        for one in silent:
+            if asked:
+                one.sendall(HELLO + b"\r\n")
+                heard(one, ends=b"most_seconds")
+            one.sendall(word)
+        for one in silent:
+            assert (b" 408 " in heard(one)) == word.startswith(BEGIN)
+        asking = stack.enter_context(socket.create_connection(hasty))
+        asking.sendall(HELLO + b"connection: close\r\n\r\n")
+        assert heard(asking).startswith(b"HTTP/1.1 200")
+
+
+def test_nobody_is_hurried_while_an_answer_is_made(hasty, monkeypatch):
+    def slow(*told: Any, **more: Any) -> list[Any]:
+        threading.Event().wait(0.8)
+        return []
+
+    monkeypatch.setattr(serve_routes, "said", slow)
+    content = json.dumps(sent([1.0])).encode()
+    head = HELLO.replace(b"GET /api/models", b"POST /api/recognise")
+    with socket.create_connection(hasty) as asking:
+        asking.sendall(head + b"content-length: %d\r\n\r\n" % len(content) + content)
+        assert b"200" in heard(asking, ends=b'"models":[]')
+
+
 # ---------------------------------------------------------------- cameras
 
 
@@ -592,6 +734,28 @@ def test_skeletons_may_come_from_somebody_elses_camera(fresh):
         assert words in answer.json()["detail"]
     assert fresh.post(path, content=picture(0)).status_code == 415
     assert fresh.post("/api/live", json={"layout": "nothing"}).status_code == 422
+
+
+def test_a_picture_is_turned_as_its_camera_was_held():
+    lit = Image.new("RGB", (40, 20))
+    lit.paste((255, 255, 255), (0, 0, 20, 20))  # its left half, which is above once it is turned
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    file = io.BytesIO()
+    lit.save(file, "JPEG", exif=exif)
+    turned = serve_live.picture(file.getvalue())
+    assert turned.shape == (40, 20, 3)
+    assert turned[:15].min() > 240
+    assert turned[25:].max() < 15
+
+
+@pytest.mark.parametrize("kind", ["<u2", ">u2"])
+def test_greys_of_16_bits_keep_their_shades(kind):
+    file = io.BytesIO()
+    shades = np.linspace(0, 65535, 16).reshape(4, 4)
+    Image.fromarray(shades.astype(kind)).save(file, "PNG")
+    seen = serve_live.picture(file.getvalue())
+    np.testing.assert_allclose(seen, shades[..., None].repeat(3, -1) / 257, atol=1)
 
 
 def huge_png() -> bytes:
@@ -734,6 +898,17 @@ def test_several_persons_are_told_of(fresh):
     assert told == {(0, "left"), (1, "right")}
 
 
+def test_a_frame_that_is_refused_is_as_if_it_had_not_been_sent(fresh):
+    path = f"/api/live/{fresh.post('/api/live', json={'layout': 'penn13'}).json()['live']}"
+    answer = fresh.post(path, json={"joints": [[[1.0, 2.0, 3.0]] * 13]})
+    assert answer.status_code == 422
+    assert "plain: " in answer.json()["detail"]
+    for _ in range(2):
+        answer = fresh.post(path, json={"joints": [[[2.0, y] for y in range(1, 14)]]})
+        assert answer.status_code == 200, answer.text
+        assert [one["person"] for one in answer.json()["people"]] == [0]
+
+
 @pytest.mark.parametrize("size", [[0, 0], [-1, 4], [10**30, 1]])
 def test_a_frame_of_no_size_is_refused(fresh, size):
     path = f"/api/live/{fresh.post('/api/live', json={'layout': 'penn13'}).json()['live']}"
@@ -800,8 +975,6 @@ def test_the_command_serves_networks_by_their_names(skeldistill, tmp_path, monke
 
 def test_the_command_says_what_is_wrong(skeldistill, tmp_path):
     pytest.importorskip("uvicorn")
-    import socket
-
     model = small_checkpoint(tmp_path / "model.safetensors")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

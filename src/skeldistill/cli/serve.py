@@ -41,7 +41,11 @@ def serve(
     enter: Annotated[float, typer.Option(help="Probability at which an action begins.")] = 0.5,
     leave: Annotated[float, typer.Option(help="Probability below which it is over.")] = 0.35,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 127.0.0.1: this computer alone.")
+        str,
+        typer.Option(
+            help="Address or name to listen on; 127.0.0.1: this computer alone; 0.0.0.0: all. It "
+            "is asked by an address, by this computer's name or by this one, and by no other."
+        ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8765,
     max_mb: Annotated[float, typer.Option(help="Megabytes of a file, at most.")] = 200.0,

@@ -14,6 +14,7 @@ from typing import Any
 
 from skeldistill import __version__
 from skeldistill.deploy import serve_routes
+from skeldistill.deploy.serve_connections import patient
 from skeldistill.deploy.serve_guard import Guard, Turns, names
 from skeldistill.deploy.serve_live import Lives
 from skeldistill.deploy.serve_page import headers
@@ -22,6 +23,9 @@ from skeldistill.extras import require
 
 CONNECTIONS = 64
 """Open at the same time; more are sent away."""
+
+SILENCE = 10.0
+"""Seconds after which a connection over which nothing is asked is closed."""
 
 LOOK = 5.0
 """Seconds after which it is looked up whether a camera has fallen silent."""
@@ -32,7 +36,7 @@ def application(serving: Serving, *, hosts: tuple[str, ...] = names("127.0.0.1")
 
     Args:
         serving: the networks, and who finds people for them.
-        hosts: the names that it goes by; () for any.
+        hosts: the names that it goes by, besides addresses.
 
     Raises:
         ValueError: FastAPI is not installed.
@@ -78,6 +82,20 @@ async def _let_go(lives: Lives) -> None:
         await asyncio.to_thread(lives.let_go)
 
 
+def server(app: Any) -> Any:
+    """The server (of uvicorn) that runs an application, with bounds on who is connected."""
+    uvicorn = require("uvicorn", extra="serve")
+    config = uvicorn.Config(
+        app,
+        http=patient(SILENCE),
+        ws="none",
+        log_level="warning",
+        limit_concurrency=CONNECTIONS,
+        server_header=False,
+    )
+    return uvicorn.Server(config)
+
+
 def run(serving: Serving, host: str, port: int, say: Callable[[str], None]) -> None:
     """Listen until Ctrl-C.
 
@@ -90,7 +108,7 @@ def run(serving: Serving, host: str, port: int, say: Callable[[str], None]) -> N
     Raises:
         OSError, ValueError: one line, if the address is taken, or an estimator or package lacks.
     """
-    uvicorn = require("uvicorn", extra="serve")
+    require("uvicorn", extra="serve")
     app = application(serving, hosts=names(host))
     if serving.estimator is not None:
         serving.estimator.open().close()  # what lacks is told now, not to the first video
@@ -104,12 +122,5 @@ def run(serving: Serving, host: str, port: int, say: Callable[[str], None]) -> N
     with closing(listening):
         shown = f"[{host}]" if ":" in host else host
         say(f"http://{shown}:{listening.getsockname()[1]}")
-        config = uvicorn.Config(
-            app,
-            ws="none",
-            log_level="warning",
-            limit_concurrency=CONNECTIONS,
-            server_header=False,
-        )
         with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listening])
+            server(app).run(sockets=[listening])

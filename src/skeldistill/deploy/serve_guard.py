@@ -1,17 +1,23 @@
 """Guard: who may ask, how much they may send, and how much is worked on at once."""
 
 import asyncio
+import ipaddress
 import re
+import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 PATIENCE = 300.0
 """Seconds in which what is sent has to arrive."""
+
+SILENCE = 30.0
+"""Seconds in which something of it has to arrive."""
 
 WORK = 900.0
 """Seconds after which a video is given up."""
@@ -137,14 +143,17 @@ async def pieces(request: Any, most: int) -> AsyncIterator[bytes]:
         raise too_large
     count = 0
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE), asyncio.timeout(SILENCE) as silence:
             async for piece in request.stream():
+                silence.reschedule(asyncio.get_running_loop().time() + SILENCE)
                 count += len(piece)
                 if count > most:
                     raise too_large
                 yield piece
     except TimeoutError:
-        raise Refused(408, f"it did not arrive within {PATIENCE:.0f} seconds") from None
+        raise Refused(
+            408, f"nothing came for {SILENCE:.0f} seconds, or not all within {PATIENCE:.0f}"
+        ) from None
     if not count:
         raise Refused(400, "nothing was sent; send the file itself as the body of the request")
 
@@ -159,11 +168,12 @@ class Guard:
 
     A page of another site can make a browser ask any address, this computer's included, and a
     name that its owner points to this computer makes the answers readable there. Both tell their
-    site's name, in Origin and in Host.
+    site's name, in Origin and in Host. Addresses (192.168.1.5) belong to nobody who could point
+    them elsewhere: whoever asks by one has come to this server.
 
     Args:
         app: what is guarded (ASGI).
-        hosts: the names that this server goes by; () lets any name in.
+        hosts: the names that this server goes by, besides addresses.
         headers: that every answer bears.
     """
 
@@ -192,7 +202,8 @@ class Guard:
 
     def _refusal(self, headers: dict[bytes, bytes]) -> str | None:
         host = headers.get(b"host", b"").decode("latin-1")
-        if self._hosts and _name(f"//{host}") not in self._hosts:
+        name = _name(f"//{host}")
+        if name not in self._hosts and not _is_address(name):
             return "this server does not go by that name; ask it by its address"
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and origin.partition("://")[2] != host:
@@ -201,15 +212,43 @@ class Guard:
 
 
 def names(host: str) -> tuple[str, ...]:
-    """By which names a server bound to `host` goes; () where it is bound to every address."""
-    if host in ("0.0.0.0", "::", ""):
-        return ()
-    return (*LOCAL, host.lower()) if host in LOCAL else (host.lower(),)
+    """By which names a server that listens on `host` goes, besides addresses."""
+    if host in LOCAL:
+        return ("localhost",)
+    own = socket.gethostname().lower()
+    known = ("localhost", host.lower(), own, f"{own.partition('.')[0]}.local")
+    return tuple(dict.fromkeys(name for name in known if name))
+
+
+@contextmanager
+def in_one_line(name: str, hidden: Path | None = None) -> Iterator[None]:
+    """Refuse (422) what troubles an estimator, a file or a network, told in one line.
+
+    Args:
+        name: of what is looked at, with which the line begins.
+        hidden: a file that whoever asks does not know of.
+    """
+    try:
+        yield
+    except Refused:
+        raise
+    except (ValueError, OSError) as error:
+        told = str(error) if hidden is None else str(error).replace(f"{hidden}: ", "")
+        line = " ".join(told.split())
+        raise Refused(422, f"{name}: {without_paths(line)}") from None
 
 
 def without_paths(line: str) -> str:
     """A line that tells nothing of where things are on this computer."""
     return re.sub(r"(?:\bfile:|(?<![\w.:/]))/(?:[^\s/:'\"]+/)*[^\s:'\",;)]+", "(a file)", line)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _name(address: str) -> str:

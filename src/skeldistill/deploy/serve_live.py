@@ -5,15 +5,16 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 
 from skeldistill.deploy.following import Following, Pose
 from skeldistill.deploy.serve_answers import Begun, Body, LiveSaid, Person, Said, Seeing
 from skeldistill.deploy.serve_engines import Engine, Streamed, engine
-from skeldistill.deploy.serve_guard import Refused, without_paths
+from skeldistill.deploy.serve_guard import Refused, in_one_line
 from skeldistill.deploy.serve_watching import Serving
 from skeldistill.deploy.sources import RATE
 from skeldistill.layouts import Layout
@@ -32,6 +33,9 @@ class Live:
     Args:
         serving: with an estimator, if pictures come.
         layout: of the joints, if skeletons come; None: pictures do.
+
+    Raises:
+        Refused: the estimator cannot look at a camera.
     """
 
     def __init__(self, serving: Serving, layout: Layout | None) -> None:
@@ -39,11 +43,6 @@ class Live:
         self.pictures = layout is None and serving.estimator is not None
         self._session = None
         self.layout = layout or serving.layout
-        if self.pictures:
-            assert serving.estimator is not None
-            self.layout = serving.estimator.layout
-            self._session = serving.estimator.open()
-            self._session.begin(None, "live")
         self._following = Following()
         self._coordinates: int | None = None
         self._engines: dict[str, Engine] = {}
@@ -55,8 +54,16 @@ class Live:
                 recogniser, self.seconds[name], converting=serving.converting
             )
         self._number, self._begun, self._time = 0, 0.0, 0.0
-        self.touched = time.monotonic()
         self.lock = threading.Lock()
+        if self.pictures:
+            assert serving.estimator is not None
+            self.layout = serving.estimator.layout
+            with in_one_line("the camera"), ExitStack() as failing:
+                self._session = serving.estimator.open()
+                failing.callback(self.close)
+                self._session.begin(None, "live")
+                failing.pop_all()
+        self.touched = time.monotonic()
 
     def begun(self, key: str) -> Begun:
         """What whoever sends the frames is told."""
@@ -71,21 +78,28 @@ class Live:
         """The next picture.
 
         Raises:
-            Refused: it is no picture.
+            Refused: it is no picture, or the estimator cannot look at it.
         """
         if self._session is None:
             raise Refused(415, "pictures are not taken here; send skeletons as JSON")
         image = picture(content)
         height, width = image.shape[:2]
-        found = self._session(image, self._clock(now))
+        with in_one_line("the picture"):
+            found = self._session(image, self._clock(now))
         return self._step(found, (height, width))
 
     def take(self, people: Sequence[Pose], size: tuple[int, int] | None, now: float) -> Seeing:
-        """The people of the next frame."""
-        for one in people:
-            if self._coordinates not in (None, one.joints.shape[1]):
+        """The people of the next frame.
+
+        Raises:
+            Refused: a network cannot take them; it is as if they had not been sent.
+        """
+        for one in people[:1]:
+            coordinates = one.joints.shape[1]
+            if self._coordinates not in (None, coordinates):
                 raise Refused(422, f"joints had {self._coordinates} coordinates before")
-            self._coordinates = one.joints.shape[1]
+            self._serving.check(self.layout, coordinates, size)
+            self._coordinates = coordinates
         self._clock(now)
         empty = np.zeros((0, self.layout.num_joints, self._coordinates or 2), np.float32)
         joints = np.stack([one.joints for one in people]) if people else empty
@@ -113,10 +127,8 @@ class Live:
         models: list[LiveSaid] = []
         for name, one in self._engines.items():
             recogniser = self._serving.models[name]
-            try:
+            with in_one_line(name):  # joints that this network cannot take
                 told = one.push(moment, self.layout, size)
-            except ValueError as error:  # joints that this network cannot take
-                raise Refused(422, f"{name}: {without_paths(str(error))}") from None
             for who, (probabilities, share) in told.items():
                 answer = Said.of(name, recogniser, probabilities).model_dump()
                 models.append(LiveSaid(**answer, person=who, share=round(share, 3)))
@@ -140,7 +152,7 @@ class Lives:
             layout: of the joints that are sent instead of pictures.
 
         Raises:
-            Refused: there are too many.
+            Refused: there are too many, or the estimator cannot look at a camera.
         """
         self.let_go()
         with self._lock:
@@ -193,7 +205,7 @@ class Lives:
 
 
 def picture(content: bytes) -> UInt8[np.ndarray, "h w 3"]:
-    """A JPEG or PNG file, red, green and blue; its claimed size is checked before it is decoded.
+    """A JPEG or PNG file, upright, red, green and blue; its claimed size is checked first.
 
     Raises:
         Refused: it is none, or too large.
@@ -202,7 +214,10 @@ def picture(content: bytes) -> UInt8[np.ndarray, "h w 3"]:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
             if image.width * image.height > MOST_PICTURE:
                 raise Refused(413, f"a picture of {image.width} x {image.height} pixels")
-            return np.asarray(image.convert("RGB"))
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):  # 16 bits of grey, which would all become white
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            return np.asarray(upright.convert("RGB"))
     except Refused:
         raise
     except Exception:  # damaged pictures fail in many ways

@@ -43,6 +43,9 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     503: {"model": Refusal, "description": "Too much to do; try again"},
 }
 
+MOST_WORDS = 10_000
+"""Bytes of what begins a camera."""
+
 Name = Annotated[str, Field(max_length=200, description="what the answer calls it; never a path")]
 Ticket = Annotated[
     str | None,
@@ -191,9 +194,12 @@ def add_live(app: Any, serving: Serving) -> None:
         "application/json": LiveFrame.model_json_schema(),
     }
 
-    @app.post("/api/live", responses=REFUSALS)
-    async def begin(how: LiveBegin) -> Begun:
+    begun = {"application/json": LiveBegin.model_json_schema()}
+
+    @app.post("/api/live", responses=REFUSALS, openapi_extra=_body(**begun))
+    async def begin(request: Request) -> Begun:
         """Begin to watch a camera, whose frames are then sent one by one."""
+        how = parsed(LiveBegin, await body(request, MOST_WORDS))
         if how.layout is None and serving.estimator is not None:
             return await asyncio.to_thread(app.state.lives.begin, None)
         layout = layout_called(how.layout) if how.layout else serving.layout
@@ -231,7 +237,7 @@ def _clip(content: bytes, serving: Serving) -> tuple[Any, float]:
     sent = skeletons(content)
     made, rate = clip(sent, serving.layout, serving.limits)
     told = sent.units if isinstance(sent, Skeletons) else sent.get("units")
-    serving.check(made, told)
+    serving.check(made.layout, made.joints.shape[-1], made.size, told)
     return made, rate
 
 

@@ -1,6 +1,7 @@
 """Skeletons that were sent, as JSON or as a file of NumPy (.npz), as a clip; nothing is trusted."""
 
 import io
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -26,7 +27,10 @@ MOST_FILE = 32 * 10**6
 """Bytes of a file of NumPy, which may be packed."""
 
 MOST_NUMBERS = 16 * 10**6
-"""In the arrays of a file of NumPy."""
+"""In an array of a file of NumPy."""
+
+HEAD = 2**16
+"""Bytes of such an array in which its shape stands."""
 
 MOST_RATE = 120
 """Frames a second: what is longer than so many times the most seconds is no clip."""
@@ -94,7 +98,7 @@ def clip(sent: Skeletons | Mapping[str, Any], layout: Layout, limits: Limits) ->
         Refused: one line that says what is wrong with it.
     """
     told = dict(sent)
-    joints = _numbers("joints", told["joints"], 4)
+    joints = _array("joints", told["joints"], 4)
     rate = float(told.get("rate") or RATE)
     m, t = joints.shape[:2]
     if m > MOST_PERSONS:
@@ -110,7 +114,7 @@ def clip(sent: Skeletons | Mapping[str, Any], layout: Layout, limits: Limits) ->
         given["scores"] = _numbers("scores", scores, 3)
     name, size = str(told.get("name") or "skeletons")[:200], picture_size(told.get("size"))
     try:
-        made = Clip(id=name, joints=joints, layout=found, size=size, **given)
+        made = Clip(id=name, joints=_single("joints", joints), layout=found, size=size, **given)
     except ValueError as error:
         raise Refused(422, str(error)) from None
     return made, rate
@@ -160,7 +164,8 @@ def picture_size(told: Any) -> tuple[int, int] | None:
     return height, width
 
 
-def _numbers(name: str, told: Any, axes: int) -> Float32[np.ndarray, "..."]:
+def _array(name: str, told: Any, axes: int) -> np.ndarray:
+    """Numbers of any kind; nothing but their shape is looked at."""
     try:
         array = np.asarray(told)
     except ValueError:
@@ -171,25 +176,39 @@ def _numbers(name: str, told: Any, axes: int) -> Float32[np.ndarray, "..."]:
         raise Refused(
             422, f"{name}: {array.dtype} of shape {array.shape}; numbers on {axes} axes are needed"
         )
-    if not (np.abs(array.astype(np.float64)) <= FARTHEST).all():
+    return array
+
+
+def _single(name: str, array: np.ndarray) -> Float32[np.ndarray, "..."]:
+    """Numbers in single precision, in which the farthest that is taken is exact."""
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused
+        single = np.ascontiguousarray(array, np.float32)
+    if single.size and not (single.min() >= -FARTHEST and single.max() <= FARTHEST):
         raise Refused(422, f"{name}: a number is not finite, or beyond {FARTHEST:g}")
-    return np.ascontiguousarray(array, np.float32)
+    return single
+
+
+def _numbers(name: str, told: Any, axes: int) -> Float32[np.ndarray, "..."]:
+    return _single(name, _array(name, told, axes))
 
 
 def _arrays(content: bytes) -> dict[str, Any]:
     """The arrays of a file of NumPy; what it claims is checked before anything is unpacked."""
-    known = Skeletons.model_fields
+    known, most = Skeletons.model_fields, 8 * MOST_NUMBERS
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
             if len(entries) > len(known):
                 raise Refused(422, f"a file of NumPy with {len(entries)} arrays; see {list(known)}")
+            size = sum(entry.file_size for entry in entries)  # no more is ever unpacked
+            if size > most:
+                raise Refused(413, f"arrays of {size:,} bytes; {most:,} at most are taken")
             told = {}
             for entry in entries:
                 name = entry.filename.removesuffix(".npy")
                 if name not in known:
                     raise Refused(422, f"array {name[:40]!r}: {nearest(name[:40], known)}")
-                told[name] = _array(archive, entry)
+                told[name] = _unpacked(archive, entry)
     except Refused:
         raise
     except DAMAGED as error:
@@ -200,35 +219,38 @@ def _arrays(content: bytes) -> dict[str, Any]:
     return {name: _plain(name, array) for name, array in told.items()}
 
 
-def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
-    """One array, read without ever taking more memory than it may."""
-    most = 8 * MOST_NUMBERS
-    if entry.file_size > most:
-        raise Refused(413, f"an array of {entry.file_size:,} bytes; {most:,} at most are taken")
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+    """One array, of which the shape is looked at before the rest is unpacked."""
     with archive.open(entry) as file:
-        raw = file.read(most + 1)  # the archive may lie about its size
-    if len(raw) > most:
-        raise Refused(413, f"an array of more than {most:,} bytes")
-    head = io.BytesIO(raw)
+        head = io.BytesIO(file.read(HEAD))
+        shape, fortran, kind = _shape(head)
+        if kind.hasobject or any(side < 0 for side in shape):
+            raise Refused(422, "an array holds Python objects, which are not read; save numbers")
+        count = math.prod(shape)
+        if count > MOST_NUMBERS:
+            raise Refused(
+                413, f"an array of shape {shape}; {MOST_NUMBERS:,} numbers at most are taken"
+            )
+        raw = head.read() + file.read()
+    if count * kind.itemsize != len(raw):
+        raise Refused(400, f"an array claims shape {shape} but holds {len(raw):,} bytes")
+    if not raw:
+        return np.zeros(shape, kind)
+    return np.frombuffer(raw, kind).reshape(shape, order="F" if fortran else "C")
+
+
+def _shape(head: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """An array's shape, whether its first axis varies fastest, and the kind of its numbers."""
     try:
         version = np.lib.format.read_magic(head)
         read = {
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
-        shape, fortran, kind = read(head)
+        return read(head)
     except (ValueError, KeyError, SyntaxError) as error:
         why = " ".join(str(error).split())[:200]
         raise Refused(400, f"an entry is no array of NumPy ({why})") from None
-    left = len(raw) - head.tell()
-    if kind.hasobject or any(side < 0 for side in shape):
-        raise Refused(422, "an array holds Python objects, which are not read; save numbers")
-    if int(np.prod(shape, dtype=object)) * kind.itemsize != left:
-        raise Refused(400, f"an array claims shape {shape} but holds {left:,} bytes")
-    if left == 0:
-        return np.zeros(shape, kind)
-    flat = np.frombuffer(raw, kind, offset=head.tell())
-    return flat.reshape(shape, order="F" if fortran else "C")
 
 
 def _plain(name: str, array: np.ndarray) -> Any:

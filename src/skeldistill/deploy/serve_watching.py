@@ -22,7 +22,7 @@ from skeldistill.deploy.serve_answers import (
     Watched,
     said,
 )
-from skeldistill.deploy.serve_guard import Limits, Refused, Stop, without_paths
+from skeldistill.deploy.serve_guard import Limits, Refused, Stop, in_one_line
 from skeldistill.deploy.sources import Filmed
 from skeldistill.deploy.windows import Span, moments_of
 from skeldistill.estimators import Estimator
@@ -80,19 +80,35 @@ class Serving:
         usual = recogniser.clip_frames or recogniser.sampling.frames
         return self.window or Span(length=float(usual), seconds=False)
 
-    def check(self, clip: Clip, units: str | None) -> None:
-        """Refuse skeletons that a network cannot take."""
+    def check(
+        self,
+        layout: Layout,
+        coordinates: int,
+        size: tuple[int, int] | None,
+        units: str | None = None,
+    ) -> None:
+        """Refuse skeletons that a network cannot take.
+
+        Args:
+            layout: of the joints.
+            coordinates: of each.
+            size: (height, width) of the picture.
+            units: None: they are taken to be those of the network.
+
+        Raises:
+            Refused: the line names the network.
+        """
         for name, recogniser in self.models.items():
             source = Source(
-                layout=clip.layout,
-                channels=clip.joints.shape[-1],
+                layout=layout,
+                channels=coordinates,
                 units=recogniser.units if units is None else units,
             )
             try:
                 recogniser.check(source, converting=self.converting)
             except ValueError as error:
                 raise Refused(422, f"{name}: {error}") from None
-            if recogniser.sampling.normalisation == "image" and clip.size is None:
+            if recogniser.sampling.normalisation == "image" and size is None:
                 raise Refused(422, f"{name} needs size, the (height, width) of the picture")
 
 
@@ -121,7 +137,7 @@ def watch_video(serving: Serving, path: Path, name: str, stop: Stop, tell: Tell)
         Refused: it is no video, or too long.
     """
     assert serving.estimator is not None
-    try:
+    with in_one_line(name, path):
         with video.open_video(path) as opened:
             _check_seconds(opened.duration or 0.0, serving.limits)
         with closing(serving.estimator.open()) as session:
@@ -135,11 +151,6 @@ def watch_video(serving: Serving, path: Path, name: str, stop: Stop, tell: Tell)
             with filmed.frames(tell, warnings.append) as (seen, moments):
                 watched = _watch(serving, seen, moments, stop)
             return watched.model_copy(update={"warnings": warnings})
-    except Refused:
-        raise
-    except (ValueError, OSError) as error:
-        line = " ".join(str(error).replace(f"{path}: ", "").split())
-        raise Refused(422, f"{name}: {without_paths(line)}") from None
 
 
 def _watch(
