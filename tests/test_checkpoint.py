@@ -210,6 +210,14 @@ def test_the_report_names_what_is_missing_and_left_over():
     assert torch.equal(network.state_dict()["blocks.4.temporal.bias"], kept)
 
 
+def test_weights_that_stand_there_twice_are_refused():
+    """Which of them won was the order in the file."""
+    given = official(small())
+    twice = {**given, **{f"module.{name}": tensor + 1 for name, tensor in given.items()}}
+    with pytest.raises(ValueError, match=f"{len(given)} weights stand twice in it"):
+        checkpoint.load_official(small(), twice)
+
+
 def test_weights_that_do_not_fit_change_nothing():
     network = small()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}

@@ -136,6 +136,8 @@ def test_folders_that_are_no_runs_are_told_what_they_are(skeldistill, tmp_path):
 def test_what_there_is(skeldistill):
     assert "mediapipe33" in skeldistill("layouts")[1]
     assert "JointOcclusion" in skeldistill("parts")[1]
+    assert "persons" in skeldistill("parts", "alphapose")[1].partition("option")[2]
+    assert "persons" not in skeldistill("parts", "STGCN")[1].partition("option")[2]
     told = skeldistill("parts", "SlidingWindowAverage")[1]
     assert "frames in the window" in told
     assert "window" in told.splitlines()[-3]

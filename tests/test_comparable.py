@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from stores import small_experiment
+from stores import small_experiment, small_store
 
 from skeldistill import recipe
 from skeldistill.clip import Clip
 from skeldistill.data.store_writer import StoreWriter
 from skeldistill.layouts import PENN13
 from skeldistill.readers.reader import Source
+from skeldistill.training.experiment import check_all
 from skeldistill.training.perform import check
 from skeldistill.training.task import Task
 
@@ -74,9 +75,37 @@ def test_pairs_that_show_other_people_are_told(told, tmp_path, persons, apart):
         "low": crowd(tmp_path / "others.arrow", zip(splits, low, strict=True)),
     }
     told["sampling"] = {"frames": 8, "persons": persons}
-    note = checked(told, tmp_path, "PLKD")
-    assert note is None if not apart else note.startswith(f"in {apart} of 4 pairs of clips")
-    assert checked(told, tmp_path, "teacher") is None
+    notes = checked(told, tmp_path, "PLKD")
+    assert len(notes) == bool(apart)
+    assert all(note.startswith(f"in {apart} of 4 pairs of clips") for note in notes)
+    assert checked(told, tmp_path, "teacher") == []
+
+
+def test_actions_that_nobody_trains_on_are_told(told, tmp_path):
+    small_store(
+        tmp_path / "high.arrow",
+        [(f"t{i}", i % 2, "train") for i in range(12)]
+        + [(f"e{i}", i % 3, "test") for i in range(6)]
+        + [(f"o{i}", 2, "other") for i in range(4)],
+    )
+    told["data"]["folds"] = [
+        {"train": "train", "test": "test"},
+        {"train": "train", "test": "other"},
+    ]
+    parsed = recipe.parse(told)
+    words = "clips that are tested are of actions which no training clip of split 'train' has"
+    assert checked(told, tmp_path, "teacher") == [f"2 of 6 {words}"]
+    assert check_all(parsed, tmp_path / "all") == [
+        f"teacher, SKD, PLKD: 2 of 6 {words}",
+        f"teacher, SKD, PLKD: 4 of 4 {words}",
+    ]
+
+
+def test_a_precision_that_only_gpus_have(told, tmp_path, monkeypatch):
+    told["training"] = {**told.get("training", {}), "precision": "16-mixed"}
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ValueError, match="16-mixed needs a GPU; take bf16-mixed"):
+        checked(told, tmp_path, "teacher")
 
 
 def test_a_head_alone_needs_a_body_of_before():

@@ -1,6 +1,7 @@
 """Finished methods of any two experiments, compared by clip."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,6 +114,12 @@ def test_other_data_is_refused(runs, tmp_path):
     finish(tmp_path / "c", "low", 0, np.ones(4, bool), labels=np.array([1, 1, 1, 1]))
     finish(tmp_path / "d", "low", 0, np.ones(4, bool), ids=["p", "q", "r", "s"])
     mine = open_finished(f"{runs[0]}:SKD")
+    other = replace(mine, said={fold: dict(seeds) for fold, seeds in mine.said.items()})
+    for seeds in other.said.values():
+        for seed, one in seeds.items():
+            seeds[seed] = replace(one, logits=np.pad(one.logits, ((0, 0), (0, 2))))
+    with pytest.raises(ValueError, match=r"tells 3 actions .* the other 5; .* data"):
+        between(mine, other)
     with pytest.raises(ValueError, match="other data"):
         between(mine, open_finished(f"{tmp_path}/c:low"))
     with pytest.raises(ValueError, match="other clips"):

@@ -1,6 +1,7 @@
 """Fixing a store, comparing two, and labels from elsewhere."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from skeldistill.data.checking import check
 from skeldistill.data.comparing import compare
 from skeldistill.data.convert import convert_store
 from skeldistill.data.fixing import fix
-from skeldistill.data.importing import import_source
+from skeldistill.data.importing import import_source, missed
 from skeldistill.data.labelling import Labels
 from skeldistill.data.rewriting import rewrite
 from skeldistill.data.store import Store, checksum
@@ -230,6 +231,30 @@ def test_labels_come_from_a_list_or_another_view(tmp_path: Path) -> None:
     assert Labels.read(twice).clips == {"a": (0, ("one", "two")), "b": (1, ("one",))}
     numbers.write_text("id,label\na,3\nb,12\n")
     assert Labels.read(numbers) == Labels(classes=(), clips={"a": (3, ()), "b": (12, ())})
+    for odd in ("?", "99999999999"):  # as names, 12 would stand before 3
+        numbers.write_text(f"id,label\na,3\nb,12\nc,{odd}\n")
+        with pytest.raises(ValueError, match=rf"label '{re.escape(odd)}' is no number but '12' is"):
+            Labels.read(numbers)
+
+
+def test_clips_and_labels_that_do_not_meet_are_told(tmp_path: Path) -> None:
+    source = alphapose(tmp_path, "a", "b", "c")
+    listed = tmp_path / "labels.csv"
+    listed.write_text("id,label\na,wave\nd,jump\n")
+    reader = readers.find("alphapose")
+    store = import_source(reader, source, tmp_path / "l.arrow", labels=listed, progress=False)
+    assert missed(store, listed) == [
+        "2 of 3 clips not named by labels.csv, which stay without label; the first is 'b'",
+        "1 of 2 ids in labels.csv name no clip; the first is 'd'",
+    ]
+    more = [(name, 0, "train") for name in "abcdef"]
+    high = small_store(tmp_path / "high.arrow", more)
+    assert missed(store, high.path) == []
+
+
+def test_who_makes_clips_up_reads_no_files(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="makes its clips up and reads no files; give - instead"):
+        import_source(readers.find("synthetic"), tmp_path, tmp_path / "s.arrow", progress=False)
 
 
 def test_image_sizes_come_with_the_labels_of_another_view(tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ def test_of_probabilities_the_weighted_mean_is_what_it_says():
         (BONE, [1.0], "one weight for each run, got 1 for 2"),
         (BONE, [1.0, -1.0], "0 or more"),
         (BONE, [0.0, 0.0], "one at least above 0"),
+        (BONE, [1.0, float("inf")], "together at most 1e"),
+        (BONE, [1.0, float("nan")], "0 or more"),
         (said([[0, 0, 0], [0, 0, 0]], ids=("a", "c")), [1.0, 1.0], "other clips than run 1 .*'b'"),
         (said([[0, 0, 0]], [0], ["a"]), [1.0, 1.0], "other clips than run 1 .*1 and 2.*'b'"),
         (said([[0, 0, 0], [0, 0, 0]], labels=(1, 1)), [1.0, 1.0], "other labels"),

@@ -204,6 +204,10 @@ def test_kinetics_keeps_the_two_surest(written: Callable[[str], Path]) -> None:
     np.testing.assert_allclose(clips["id_train"].scores[:, :, 0].T, [[0.6, 0.4]] * FRAMES)
     assert list(all_of("kinetics_skeleton", path / "kinetics_train")) == ["id_train"]
     labels = path / "kinetics_val_label.json"
+    told = json.loads(labels.read_text())
+    told["gone"] = {"has_skeleton": False, "label": "unknown", "label_index": -1}
+    labels.write_text(json.dumps(told))
+    assert readers.find("kinetics_skeleton").describe(path).classes == source.classes
     labels.write_text(labels.read_text().replace("true", "false"))
     assert list(all_of("kinetics_skeleton", path)) == ["id_train"]
 

@@ -155,6 +155,24 @@ def test_batch_normalisation_may_stay_with_each_process(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("error", "kind"),
+    [("[gloo/pair.cc:553] Connection closed by peer [::1]", ValueError), ("no", RuntimeError)],
+)
+def test_the_end_of_another_process_is_one_line(monkeypatch, error, kind):
+    for name, value in {
+        "WORLD_SIZE": "2",
+        "RANK": "1",
+        "MASTER_ADDR": "nowhere",
+        "MASTER_PORT": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(processes.distributed, "init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr(processes.distributed, "destroy_process_group", lambda: None)
+    with pytest.raises(kind, match=r"another process has ended|no"), processes.joined():
+        raise RuntimeError(error)
+
+
+@pytest.mark.parametrize(
     ("environment", "said"),
     [
         ({"WORLD_SIZE": "two"}, "WORLD_SIZE is 'two'"),

@@ -6,6 +6,7 @@ from scipy import stats
 
 from skeldistill.training.distinct import Distinct
 from skeldistill.training.statistics import (
+    Interval,
     accuracy,
     cohens_h,
     compare,
@@ -110,6 +111,12 @@ def test_a_clear_difference_is_above_noise_and_signed(rng):
     assert found.p < 0.01
     assert compare(worse, better).difference == pytest.approx(-found.difference)
     assert "worse" in compare(worse, better).sentence("a", "b")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_clips_that_all_say_the_same_allow_no_interval(share):
+    found = accuracy([np.full((3, 8), share)])
+    assert found == Interval(mean=100 * share, low=None, high=None)
 
 
 def test_one_seed_is_never_above_noise(rng):

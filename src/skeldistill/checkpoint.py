@@ -122,11 +122,16 @@ def load_official(network: Network, state_dict: Mapping[str, Tensor]) -> Loaded:
     classifier may be a linear layer or a 1x1 convolution). Nothing is changed if any disagrees.
 
     Raises:
-        ValueError: a shape disagrees, or no tensor fits at all.
+        ValueError: a shape disagrees, no tensor fits at all, or some stand there twice.
     """
     names = network.official_names()
     own = network.state_dict()
     given = {_bare(name, names): tensor for name, tensor in state_dict.items()}
+    if len(given) < len(state_dict):
+        raise ValueError(
+            f"{len(state_dict) - len(given)} weights stand twice in it, with and without a prefix "
+            "such as 'module.'; keep one set"
+        )
     mapped = [name for name in given if name in names]
     if not mapped:
         first = next(iter(state_dict), "none")

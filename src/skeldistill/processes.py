@@ -61,7 +61,8 @@ def joined() -> Iterator[None]:
     """Meet the other processes that torchrun has started, if any, and part at the end.
 
     Raises:
-        ValueError: the environment names several processes, but not where they meet.
+        ValueError: the environment names several processes, but not where they meet; or one of
+            them has ended.
     """
     if count() == 1 or distributed.is_initialized():
         yield
@@ -82,6 +83,10 @@ def joined() -> Iterator[None]:
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield
+    except RuntimeError as error:
+        if "Connection" not in str(error):  # as gloo says it of a process that is no more
+            raise
+        raise ValueError("another process has ended, and says why itself") from error
     finally:
         distributed.destroy_process_group()
 

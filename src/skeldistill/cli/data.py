@@ -45,13 +45,15 @@ def import_(
     `skeldistill data import alphapose results low.arrow --labels high.arrow`
     """
     from skeldistill import readers
-    from skeldistill.data.importing import import_source, left_out
+    from skeldistill.data.importing import import_source, left_out, missed
 
     reader = readers.find(format, **parsed(options))
     made = import_source(reader, None if source == "-" else Path(source), store, labels=labels)
     typer.echo(f"{store}: {terminal.counted(len(made), 'clip')}, layout {made.layout.name}")
     if more := left_out(made):
         typer.echo(more)
+    for line in missed(made, labels) if labels is not None else ():
+        typer.echo(line)
 
 
 @app.command()

@@ -169,7 +169,7 @@ def report(
     from skeldistill.training.names import FEATURES
 
     if features:
-        _ask_networks(recipe.load(folder / "recipe.yaml"), folder, results)
+        _ask_networks(recipe.of_experiment(folder), folder, results)
     with terminal.console(stderr=True).status("drawing"):
         results = maps.added(results, folder / FEATURES)
         drawn = figures.save(results, folder / "figures")
@@ -205,7 +205,7 @@ def part_matrix(
 
     if out is not None and out.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"--out {out}: a heat map is written as .png or .svg")
-    recipe.load(folder / "recipe.yaml")  # another folder is told before torch is there
+    recipe.of_experiment(folder)  # another folder is told before torch is there
     with loading():
         from skeldistill.report import figures
         from skeldistill.training.outside import part_matrix_of

@@ -46,7 +46,7 @@ def robustness(
     from skeldistill.files import write_text
 
     # another folder is told before torch is there
-    known = {name for run in runs for name in recipe.load(run / "recipe.yaml").methods}
+    known = {name for run in runs for name in recipe.of_experiment(run).methods}
     with loading():
         from skeldistill.report import robustness as report
         from skeldistill.robustness.settings import named

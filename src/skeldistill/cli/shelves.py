@@ -89,10 +89,13 @@ def _explain(part: type) -> None:
 
 def _options(part: type) -> dict[str, inspect.Parameter]:
     """What a recipe may say of a part; the data say the rest."""
+    from skeldistill.networks.network import Network
+
+    told = FROM_THE_DATA if issubclass(part, Network) else ()
     return {
         name: parameter
         for name, parameter in inspect.signature(part).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name not in FROM_THE_DATA
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in told
     }
 
 

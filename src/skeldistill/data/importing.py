@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from skeldistill import __version__
-from skeldistill.data.labelling import Labelled, Labels
+from skeldistill.data.labelling import ENDINGS, Labelled, Labels
 from skeldistill.data.store import Store, StoreWriter
 from skeldistill.readers import tracking
 from skeldistill.readers.reader import Reader
+from skeldistill.terminal import counted
 from skeldistill.waiting import shown
 
 
@@ -41,6 +42,11 @@ def import_source(
     """
     if source_path is None and _needs_files(reader):
         raise ValueError(f"reader {type(reader).__name__} needs a source; name its files")
+    if source_path is not None and not _needs_files(reader):
+        raise ValueError(
+            f"reader {type(reader).__name__} makes its clips up and reads no files; give - instead "
+            f"of {source_path}"
+        )
     told = provenance(reader, source_path)
     if labels is not None:
         reader = Labelled(reader=reader, labels=Labels.read(Path(labels)))
@@ -71,6 +77,31 @@ def left_out(store: Store, option: str = "--option persons") -> str | None:
         f"{len(found)} of {len(store)} clips have more people than were kept, up to {max(found)}; "
         f"{option}={max(found)} keeps all"
     )
+
+
+def missed(store: Store, labels: Path) -> list[str]:
+    """Clips of a store that the file of its labels does not name, and what it names besides.
+
+    Args:
+        store: made with these labels.
+        labels: as `import_source` takes them; of another store it is no matter what more it holds.
+    """
+    told = Labels.read(labels).clips
+    known = set(store.ids.tolist())
+    unnamed = [clip_id for clip_id in store.ids.tolist() if clip_id not in told]
+    strange = [name for name in told if name not in known]
+    said = []
+    if unnamed:
+        said.append(
+            f"{len(unnamed)} of {counted(len(store), 'clip')} not named by {labels.name}, which "
+            f"stay without label; the first is {unnamed[0]!r}"
+        )
+    if strange and labels.suffix.lower() in ENDINGS:
+        said.append(
+            f"{len(strange)} of {counted(len(told), 'id')} in {labels.name} name no clip; the "
+            f"first is {strange[0]!r}"
+        )
+    return said
 
 
 def provenance(reader: Reader, source_path: Path | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skeldistill.clip import UNLABELLED, Clip
 from skeldistill.data.store import Store
-from skeldistill.readers.csv_columns import NUMBER, UNKNOWN, whole_number
+from skeldistill.readers.csv_columns import UNKNOWN, numbered, whole_number
 from skeldistill.readers.reader import Reader, Source
 
 COLUMNS = ("id", "label", "split")
@@ -97,9 +97,9 @@ def _from_csv(path: Path) -> Labels:
     if wrong is not None:
         raise ValueError(f"a line has {len(wrong)} columns, the header {len(header)}")
     names = sorted({row[1].strip() for row in rows[1:]} - {"", *UNKNOWN})
-    numbered = all(NUMBER.fullmatch(name) for name in names)
+    by_number = numbered(names)
     place = {
-        name: whole_number(name, "a label") if numbered else at for at, name in enumerate(names)
+        name: whole_number(name, "a label") if by_number else at for at, name in enumerate(names)
     }
     clips: dict[str, tuple[int, tuple[str, ...]]] = {}
     for row in rows[1:]:
@@ -109,4 +109,4 @@ def _from_csv(path: Path) -> Labels:
         if before != label:
             raise ValueError(f"clip {clip!r} stands in two lines with different labels")
         clips[clip] = (label, tuple(dict.fromkeys((*others, *splits))))
-    return Labels(classes=() if numbered else tuple(names), clips=clips)
+    return Labels(classes=() if by_number else tuple(names), clips=clips)

@@ -10,7 +10,7 @@ from pathlib import Path
 from skeldistill.clip import UNLABELLED
 from skeldistill.deploy.video import ENDINGS
 from skeldistill.readers import source_files
-from skeldistill.readers.csv_columns import NUMBER, UNKNOWN, whole_number
+from skeldistill.readers.csv_columns import UNKNOWN, numbered, whole_number
 from skeldistill.terminal import counted
 
 LISTS = (".txt", ".lst")
@@ -109,8 +109,7 @@ def labelled_by_csv(videos: Sequence[Footage], file: Path) -> tuple[list[Footage
     with source_files.naming(file):
         told = _table(file)
         names = {label for label, _ in told.values() if label}
-        numbered = all(NUMBER.fullmatch(name) for name in names)
-        classes = () if numbered else tuple(sorted(names))
+        classes = () if numbered(names) else tuple(sorted(names))
         made = [_with(video, told, classes) for video in videos]
         if not any(video.id in told or _file_id(video) in told for video in videos):
             raise ValueError(

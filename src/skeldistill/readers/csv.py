@@ -11,7 +11,14 @@ from skeldistill import layouts
 from skeldistill.clip import UNLABELLED, Clip
 from skeldistill.layouts import Layout
 from skeldistill.readers import source_files, tracking
-from skeldistill.readers.csv_columns import NUMBER, UNKNOWN, Columns, columns, whole_number
+from skeldistill.readers.csv_columns import (
+    NUMBER,
+    UNKNOWN,
+    Columns,
+    columns,
+    numbered,
+    whole_number,
+)
 from skeldistill.readers.reader import Source
 from skeldistill.shelf import nearest
 
@@ -132,11 +139,11 @@ class CSV:
         if not seen:
             raise ValueError(f"{files[0]} has no row below its header; name {WHAT}")
         names -= {"", *UNKNOWN}
-        numbered = self.classes or all(NUMBER.fullmatch(name) for name in names)
+        by_number = self.classes or numbered(names)
         return Survey(
             columns=first,
             layout=layout,
-            classes=tuple(self.classes if numbered else sorted(names)),
+            classes=tuple(self.classes if by_number else sorted(names)),
             num_clips=len(seen),
             # what is no number is told when its clip is read
             counted_from=source_files.counted_from(

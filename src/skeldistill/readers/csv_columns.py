@@ -1,7 +1,7 @@
 """The columns of a CSV file: found by their names, in the long form or the wide one."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,6 +123,18 @@ def whole_number(text: str, what: str) -> int:
     if found is None:
         raise ValueError(f"{what} is {text[:40]!r}; it must be a whole number from 0")
     return int(found[1])
+
+
+def numbered(labels: Collection[str]) -> bool:
+    """Whether labels are all numbers; ValueError where some are, as names would renumber them."""
+    names = sorted(label for label in labels if not NUMBER.fullmatch(label))
+    if names and len(names) < len(labels):
+        number = min(set(labels) - set(names))
+        raise ValueError(
+            f"label {names[0][:40]!r} is no number but {number!r} is one; name all actions or "
+            "number all, and leave empty what is not known"
+        )
+    return not names
 
 
 def _number(cell: str) -> float:

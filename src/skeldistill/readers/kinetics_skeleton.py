@@ -55,7 +55,8 @@ class KineticsSkeleton:
         names: dict[int, str] = {}
         for folder in _folders(path):
             for about in _labels(folder).values():
-                names[about["label_index"]] = about["label"]
+                if about["label_index"] != UNLABELLED:
+                    names[about["label_index"]] = about["label"]
         # a name for some of the labels only would stand at the wrong place
         whole = set(names) == set(range(len(names)))
         return Source(

@@ -5,7 +5,7 @@ its family (`strong` or `paper`); the resolved recipe states everything and is a
 """
 
 from skeldistill.recipe.json_schema import schema
-from skeldistill.recipe.reading import changed, expanded, load, parse
+from skeldistill.recipe.reading import changed, expanded, load, of_experiment, parse
 from skeldistill.recipe.ready_made import DEFAULT_METHODS, FAMILIES, METHODS
 from skeldistill.recipe.recipe import Recipe, folder_name
 from skeldistill.recipe.sections import (
@@ -38,6 +38,7 @@ __all__ = [
     "expanded",
     "folder_name",
     "load",
+    "of_experiment",
     "parse",
     "schema",
 ]

@@ -39,6 +39,16 @@ def load(path: Path, changes: Sequence[str] = ()) -> Recipe:
     return parse(data, where=str(path))
 
 
+def of_experiment(folder: Path) -> Recipe:
+    """The recipe of an experiment's folder; ValueError in one line if it is none."""
+    path = folder / "recipe.yaml"
+    if not path.is_file():
+        raise ValueError(
+            f"{folder} is no experiment's folder, such as runs/demo: it has no {path.name}"
+        )
+    return load(path)
+
+
 def parse(data: Any, where: str = "recipe") -> Recipe:
     """Check plain containers as a recipe; ValueError says in one line what is wrong."""
     try:

@@ -36,7 +36,7 @@ def with_methods(roots: Iterable[Path], methods: Sequence[str]) -> Iterator[tupl
     Raises:
         ValueError: a method that no run has, or a run that has none of them.
     """
-    known = {root: recipes.load(root / "recipe.yaml").methods for root in roots}
+    known = {root: recipes.of_experiment(root).methods for root in roots}
     every = {name: root for root, names in known.items() for name in names}
     for name in methods:
         pick("method of the runs", every, name)
@@ -53,7 +53,7 @@ def finished(root: Path, methods: Sequence[str] = ()) -> list[Task]:
     Raises:
         ValueError: none of them is done.
     """
-    recipe = recipes.load(root / "recipe.yaml")
+    recipe = recipes.of_experiment(root)
     tasks = [t for t in list_tasks(recipe, root) if not methods or t.method in methods]
     done = [task for task in tasks if task.done]
     if not done:

@@ -100,10 +100,7 @@ def _parted(text: str) -> tuple[Path, str | None]:
 
 
 def _only_method(root: Path) -> str:
-    path = root / "recipe.yaml"
-    if not path.is_file():
-        raise ValueError(f"{root} is no experiment's folder: it has no recipe.yaml")
-    methods = recipes.load(path).methods
+    methods = recipes.of_experiment(root).methods
     found = [name for name, one in methods.items() if one.losses] or list(methods)
     if len(found) != 1:
         raise ValueError(f"{root} has several methods; name one, as in {root}:{found[-1]}")
@@ -166,6 +163,11 @@ def _seeds(method: Finished, against: Finished, folds: list[int]) -> list[tuple[
 
 
 def _agree(a: Said, b: Said, common: list[str]) -> None:
+    if a.logits.shape[1] != b.logits.shape[1]:
+        raise ValueError(
+            f"one experiment tells {a.logits.shape[1]} actions apart and the other "
+            f"{b.logits.shape[1]}; they are of other data"
+        )
     places = [dict(zip(one.ids, one.labels.tolist(), strict=True)) for one in (a, b)]
     other = next((clip for clip in common if places[0][clip] != places[1][clip]), None)
     if other is not None:

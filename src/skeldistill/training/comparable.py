@@ -7,6 +7,7 @@ from skeldistill.data.pairing import SOLITARY
 from skeldistill.data.sampling import persons_by_score
 from skeldistill.losses.graph_matching import require_same_sizes
 from skeldistill.networks.network import Network
+from skeldistill.recipe import Fold
 
 FRAME_BY_FRAME = ("replay", "zeros")
 """Choices that show a clip's frames as they follow each other, whatever moment they are of."""
@@ -55,6 +56,17 @@ def crowded_note(examples: Examples) -> str | None:
         f"in {apart} of {matched.sum()} pairs of clips the student is shown other people than its "
         f"teacher: more than sampling.persons ({examples.student.sampling.persons}) are there, and "
         "each view shows those whom it is most certain of; raise it, or leave one person in a clip"
+    )
+
+
+def unseen_note(examples: Examples, tested: Examples, fold: Fold) -> str | None:
+    """One line if clips are tested whose action no training clip has; None if none is."""
+    unseen = ~np.isin(tested.clips.labels, examples.clips.labels)
+    if not unseen.any():
+        return None
+    return (
+        f"{unseen.sum()} of {len(unseen)} clips that are tested are of actions which no training "
+        f"clip of split {fold.train!r} has"
     )
 
 

@@ -14,6 +14,7 @@ from skeldistill.data.views import derived, open_views
 from skeldistill.files import write_text
 from skeldistill.recipe import Recipe
 from skeldistill.training.bars import shown
+from skeldistill.training.comparable import unseen_note
 from skeldistill.training.examples import completed_views, examples_of
 from skeldistill.training.perform import check
 from skeldistill.training.pool import at_once
@@ -88,7 +89,7 @@ def run_one(
             if processes.first():
                 with alone_in(root / "views", say):
                     open_views(recipe.data, root / "views", quiet=console is None)
-                    if note := check(last):
+                    for note in check(last):
                         say(f"{method}: {note}")
                 write_text(root / "recipe.yaml", recipe.to_yaml())
         tasks = _with_needs(last)
@@ -143,10 +144,13 @@ def check_all(recipe: Recipe, root: Path) -> list[str]:
     notes: dict[str, list[str]] = {}
     for name, method in recipe.methods.items():
         task = Task(recipe=recipe, root=root, method=name, fold=0, seed=recipe.seeds[0])
-        if note := check(task):
-            notes.setdefault(note, []).append(name)
+        said = check(task)
         for fold in range(1, len(recipe.data.folds)):  # networks and losses are the same there
-            examples_of(replace(task, fold=fold), method, *views)
+            examples = examples_of(replace(task, fold=fold), method, *views)
+            note = unseen_note(*examples, recipe.data.folds[fold])
+            said += [note] if note else []
+        for note in dict.fromkeys(said):
+            notes.setdefault(note, []).append(name)
     return [f"{', '.join(names)}: {note}" for note, names in notes.items()]
 
 

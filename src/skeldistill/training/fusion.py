@@ -7,6 +7,9 @@ from jaxtyping import Float32
 
 from skeldistill.training.evaluate import Said
 
+MOST = 1e6
+"""What weights may add up to: sums of scores stay exact, and finite, in single precision."""
+
 
 def fuse(said: Sequence[Said], weights: Sequence[float], *, probabilities: bool = False) -> Said:
     """The weighted sum of what several networks said, clip by clip.
@@ -29,9 +32,10 @@ def fuse(said: Sequence[Said], weights: Sequence[float], *, probabilities: bool 
         raise ValueError(
             f"fusion needs one weight for each run, got {len(weights)} for {len(said)}"
         )
-    if min(weights) < 0 or not sum(weights) > 0:
+    if not (min(weights) >= 0 and 0 < sum(weights) <= MOST):
         raise ValueError(
-            f"the weights of a fusion must be 0 or more, one at least above 0, got {list(weights)}"
+            f"the weights of a fusion must be 0 or more, one at least above 0 and together at most "
+            f"{MOST:g}, got {list(weights)}"
         )
     first = said[0]
     total = np.zeros_like(first.logits)

@@ -116,7 +116,7 @@ def part_matrix_of(
     root: Path, seed: int | None, fold: int
 ) -> tuple[list[list[float]], list[list[float]], list[str]]:
     """The part matrix of an experiment's teacher: eq. (12), eq. (13), and the actions' names."""
-    recipe = recipes.load(root / "recipe.yaml")
+    recipe = recipes.of_experiment(root)
     seed = recipe.seeds[0] if seed is None else seed
     name = recipe.main_teacher
     if name is None:

@@ -22,18 +22,18 @@ from skeldistill.recipe import LossTerm, Method, Recipe, Training
 from skeldistill.shelf import build
 from skeldistill.training import state
 from skeldistill.training.closed_form import fit_closed_form
-from skeldistill.training.comparable import crowded_note, require_comparable
+from skeldistill.training.comparable import crowded_note, require_comparable, unseen_note
 from skeldistill.training.evaluate import Said, evaluate
 from skeldistill.training.examples import examples_of, teacher_examples, who_answers
 from skeldistill.training.settle import settle, spreads
 from skeldistill.training.task import MEASURED, NETWORK, SAID, Task, network_part
-from skeldistill.training.train import Progress, fit
+from skeldistill.training.train import Progress, fit, require_precision
 
 MARK = "fingerprint"
 """The file that says of which recipe the state of a training is."""
 
 
-def check(task: Task) -> str | None:
+def check(task: Task) -> list[str]:
     """Refuse in one line what would fail later: parts that no shelf has, options they lack.
 
     Returns:
@@ -44,7 +44,8 @@ def check(task: Task) -> str | None:
     if task.start is not None and method.start_from not in recipe.methods:
         checkpoint.load(task.start)
     views = open_views(recipe.data, task.root / "views", quiet=True)
-    examples, _ = examples_of(task, method, *views)
+    examples, tested = examples_of(task, method, *views)
+    require_precision(recipe.training_of(task.method))
     with torch.device("meta"):
         classes = number_of_classes(*views)
         student = make_network(recipe, method, examples.student, classes)
@@ -62,7 +63,9 @@ def check(task: Task) -> str | None:
             if any(loss.compares_vertices for _, loss in terms.values()):
                 require_comparable(student, teacher, examples)
         _refuse_mixing(task, student, [loss for _, loss in terms.values()])
-    return crowded_note(examples) if terms else None
+    fold = recipe.data.folds[task.fold]
+    notes = unseen_note(examples, tested, fold), crowded_note(examples) if terms else None
+    return [note for note in notes if note]
 
 
 def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> None:

@@ -165,8 +165,15 @@ def _begin_momentum(optimizer: torch.optim.Optimizer, learned: list[torch.nn.Par
         optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
 
 
+def require_precision(training: Training) -> None:
+    """Refuse (ValueError) a precision that the device has not: it would be silently another."""
+    if training.precision == "16-mixed" and not torch.cuda.is_available():
+        raise ValueError("training.precision 16-mixed needs a GPU; take bf16-mixed or 32-true")
+
+
 def _fabric(training: Training) -> Fabric:
     """Device and precision; processes exchange what they must by themselves."""
+    require_precision(training)
     if processes.count() == 1:
         return Fabric(devices=1, precision=training.precision)
     device = processes.device()
