@@ -144,6 +144,17 @@ def test_images_of_another_size_are_one_space(tmp_path: Path, rng: np.random.Gen
     np.testing.assert_array_equal(made.joints(0)[1:], (pose + 400) / 2)
 
 
+def test_sizes_are_no_matter_where_coordinates_are_no_pixels(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    space = np.concatenate([people(rng, 2), rng.normal(0, 30, (2, 9, 13, 1))], axis=-1)
+    space = space.astype(np.float32)
+    high = stored(tmp_path / "high.arrow", [clip(space, size=(1000, 1000))], "metres")
+    low = stored(tmp_path / "low.arrow", [clip(space[::-1], size=(500, 500))], "metres")
+    made, _ = order(low, high, tmp_path / "made.arrow", quiet=True)
+    np.testing.assert_array_equal(made.joints(0), space)
+
+
 def test_who_is_nowhere_near_is_left_alone_only_if_anybody_matches(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:

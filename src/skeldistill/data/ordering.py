@@ -177,7 +177,8 @@ def _ordered(
             yield clip
             continue
         other = like.clip(rows[clip.id])
-        match = match_people(_scaled(clip, other), other, same_space=same_space)
+        looked_at = _scaled(clip, other) if same_space and store.units == "pixels" else clip
+        match = match_people(looked_at, other, same_space=same_space)
         named = [person for person in match if person is not None]
         if not named:
             done.note(NOBODY, index)
@@ -201,8 +202,9 @@ def _scaled(clip: Clip, other: Clip) -> Clip:
     """The clip in the pixels of the other's images, where both know their size."""
     if clip.size == other.size or clip.size is None or other.size is None:
         return clip
-    scale = np.array(other.size[::-1], np.float32) / np.array(clip.size[::-1], np.float32)
-    return clip.with_joints(clip.joints[..., :2] * scale, clip.scores)
+    scale = np.ones(clip.joints.shape[-1], np.float32)
+    scale[:2] = np.array(other.size[::-1]) / np.array(clip.size[::-1])
+    return clip.with_joints(clip.joints * scale, clip.scores)
 
 
 def _chosen(clip: Clip, persons: Match) -> Clip:
