@@ -542,6 +542,9 @@ def test_the_step_ends_with_the_scores_of_the_whole_clip(stepping):
         "step.onnx", "step.json", "start.npz", *FILES,
     }  # fmt: skip
     told = json.loads((folder / "step.json").read_text())
+    prepared = json.loads((folder / "preprocessing.json").read_text())
+    assert told["sampling"] == prepared["sampling"]
+    assert not {"rotation", "mirror", "crop", "mixup"} & set(told["sampling"])
     with np.load(folder / "start.npz") as start:
         assert set(start) == set(told["state"])
     step = StreamingStep(folded(network))
