@@ -1,6 +1,7 @@
 """Models to share: what others get, and where they get it from."""
 
 import json
+import shutil
 import subprocess
 import sys
 import types
@@ -23,12 +24,13 @@ def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("experiment")
     folder = root / "fold0" / "SKD" / "seed1"
     saved(folder / "network.safetensors")
-    measured = {"top1": 81.25, "top5": 99.5, "clips": 48}
+    history = [{"epoch": 0, "loss": 1.25, "seconds": 0.5}]
+    measured = {"top1": 81.25, "top5": 99.5, "clips": 48, "history": history}
     (folder / "measured.json").write_text(json.dumps(measured))
     top1 = {"mean": 80.5, "low": 78.0, "high": 83.0, "values": [81.25, 79.75]}
     results = {
         "name": "small",
-        "methods": [{"name": "SKD", "top1": top1}],
+        "methods": [{"name": "SKD", "top1": top1, "curves": [{"epochs": history}]}],
         "comparisons": [{"method": "SKD", "sentence": "SKD is better than low by 3.0 points."}],
     }
     (root / "results.json").write_text(json.dumps(results))
@@ -91,6 +93,20 @@ def test_the_card_says_what_was_measured_and_how(shared):
     ):
         assert words in card, words
     assert "{" not in card
+
+
+def test_results_of_an_earlier_training_are_not_told(run, tmp_path):
+    folder = tmp_path / "fold0" / "SKD" / "seed1"
+    shutil.copytree(run, folder)
+    shutil.copy(run.parents[2] / "results.json", tmp_path)
+    measured = json.loads((run / "measured.json").read_text())
+    later = measured | {"top1": 90.0, "history": [{**measured["history"][0], "seconds": 40.5}]}
+    (folder / "measured.json").write_text(json.dumps(later))
+    export_hub(folder, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "top-1 90.00 %" in card
+    assert "95 % interval" not in card
+    assert "better than low" not in card
 
 
 def test_a_lonely_network_has_a_card_too(tmp_path):
