@@ -9,13 +9,14 @@ import types
 import numpy as np
 import pytest
 import yaml
-from exporting import clips_in, saved
+from exporting import RECIPE, about, clips_in, saved, seasoned
 
 import skeldistill
-from skeldistill import checkpoint, recipe
+from skeldistill import checkpoint, networks, recipe
 from skeldistill.cli import main
 from skeldistill.deploy.hub import export_hub, from_pretrained, without_paths
 from skeldistill.deploy.recogniser import Recogniser
+from skeldistill.layouts import PENN13
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,44 @@ def test_results_of_an_earlier_training_are_not_told(run, tmp_path):
     assert "top-1 90.00 %" in card
     assert "95 % interval" not in card
     assert "better than low" not in card
+
+
+def card_of(tmp_path, network, **changes):
+    """The card of a network whose recipe is changed."""
+    told = about()
+    told["recipe"] = recipe.parse(RECIPE | changes).model_dump(mode="json")
+    checkpoint.save(tmp_path / "network.safetensors", network, about=told)
+    (tmp_path / "measured.json").write_text('{"top1": 81.25, "top5": 99.5, "clips": 48}')
+    export_hub(tmp_path / "network.safetensors", tmp_path / "out")
+    return (tmp_path / "out" / "README.md").read_text()
+
+
+def test_the_card_does_not_call_held_out_what_nobody_looked_at(tmp_path):
+    card = card_of(tmp_path, seasoned(networks.ST2sGCN), data=RECIPE["data"] | {"validation": 0.25})
+    told = "trained on 75 % of split `train`; measured on the rest of it, `test` was not looked at"
+    assert told in card
+    measured = "these weights, on the rest of split `train` (`test` was not looked at): top-1 81.25"
+    assert measured in card
+    assert "held out" not in card
+    assert "held-out" not in card
+
+
+def test_the_card_names_every_teacher(tmp_path):
+    methods = {
+        "teacher": {},
+        "other": {"view": "high", "network": "teacher", "seed": 1},
+        "SKD": {"losses": ["KL"], "teacher": ["teacher", "other"]},
+    }
+    card = card_of(tmp_path, seasoned(networks.ST2sGCN), methods=methods)
+    assert "taught by `teacher`, `other` with KL" in card
+    assert "3 epochs of batches of 4" in card
+
+
+def test_the_card_tells_what_was_fitted_in_closed_form(tmp_path):
+    network = networks.RankPooling(PENN13, classes=3, persons=2, channels=3)
+    card = card_of(tmp_path, network, student={"name": "RankPooling"})
+    assert "- fitted in closed form\n" in card
+    assert "epochs" not in card
 
 
 def test_a_lonely_network_has_a_card_too(tmp_path):
