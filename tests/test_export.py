@@ -714,6 +714,16 @@ def test_clips_of_other_classes_are_refused(model, tmp_path):
         Measuring.of(Recogniser.load(model), other.path, None)
 
 
+def test_a_network_without_anything_for_int8_is_refused(store, tmp_path, capfd):
+    needs_onnx()
+    recogniser = Recogniser.of(networks.DeepLSTM(PENN13, classes=3, persons=2, channels=3), about())
+    measuring = Measuring.of(recogniser, store.path, "test")
+    with pytest.raises(ValueError, match=r"^DeepLSTM has no product that int8 knows; leave --int8"):
+        export_onnx(recogniser, tmp_path / "out", measuring=measuring, int8=True)
+    assert not (tmp_path / "out").exists()
+    assert "onnxruntime" not in capfd.readouterr().err
+
+
 def test_int8_is_fitted_to_other_clips_where_there_are_any(model, store):
     recogniser = Recogniser.load(model)
     apart = Measuring.of(recogniser, store.path, "test")
