@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from dataclasses import replace
 
 import jaxtyping
 import numpy as np
@@ -179,7 +180,7 @@ def test_the_example_runs_alone(exported, model, tmp_path, rng):
     said, named = json.loads(ran.stdout), Recogniser.load(model).recognise(one)
     assert said["label"] == named.label
     np.testing.assert_allclose(said["probabilities"], named.probabilities, atol=1e-4)
-    assert len((folder / "example.py").read_text().splitlines()) <= 40
+    assert len((folder / "example.py").read_text().splitlines()) <= 42
 
 
 SAMPLINGS = [
@@ -210,6 +211,49 @@ def test_the_example_tells_joints_that_it_does_not_know(whose, request, tmp_path
     monkeypatch.setattr(sys, "argv", ["example.py", str(tmp_path / "clip.json")])
     with pytest.raises(SystemExit, match=r"clip\.json: joints of shape \(1, 4, 3, 2\), not"):
         runpy.run_path(str(folder / "example.py"))
+
+
+BROKEN = [
+    {"joints": np.full((2, 4, 13, 2), np.nan)},
+    {"scores": np.ones((2, 4, 12))},
+    {"scores": np.ones((4, 13))},
+    {"scores": np.full((2, 4, 13), 1.5)},
+    {"scores": np.full((2, 4, 13), np.nan)},
+]
+
+
+@pytest.mark.parametrize("whose", ["exported", "stepping"])
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda told: str([*told]))
+def test_the_example_refuses_what_is_no_clip(whose, broken, request, tmp_path, monkeypatch):
+    folder = request.getfixturevalue(whose)[0]
+    np.savez(tmp_path / "clip.npz", **{"joints": np.ones((2, 4, 13, 2)), **broken})
+    monkeypatch.setattr(sys, "argv", ["example.py", str(tmp_path / "clip.npz")])
+    said = r"clip\.npz: joints must be finite, scores 0 to 1 and of shape \(2, 4, 13\)$"
+    with pytest.raises(SystemExit, match=said):
+        runpy.run_path(str(folder / "example.py"))
+
+
+def test_the_example_asks_for_the_size_that_it_needs(exported, tmp_path, monkeypatch, capsys, rng):
+    (tmp_path / "model.onnx").write_bytes((exported[0] / "model.onnx").read_bytes())
+    recogniser = Recogniser.of(seasoned(networks.ST2sGCN), about(normalisation="image"))
+    np.savez(tmp_path / "clip.npz", joints=clip(rng).joints)
+    with pytest.raises(SystemExit, match=r"clip\.npz: no size, the image's \(height, width\)"):
+        said_by_example(tmp_path, recogniser, tmp_path / "clip.npz", monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("least", [0.3, 0.7])
+@pytest.mark.parametrize("choice", ["uniform", "resize"])
+def test_a_joint_as_sure_as_the_least_score_is_kept(
+    exported, least, choice, tmp_path, monkeypatch, capsys, rng
+):
+    (tmp_path / "model.onnx").write_bytes((exported[0] / "model.onnx").read_bytes())
+    told = about(least_score=least, frame_choice=choice)
+    recogniser = Recogniser.of(seasoned(networks.ST2sGCN), told)
+    one = clip(rng)
+    even = replace(one, scores=np.round(one.scores, 1))  # in single precision, as files have it
+    np.savez(tmp_path / "clip.npz", joints=even.joints, scores=even.scores)
+    said = said_by_example(tmp_path, recogniser, tmp_path / "clip.npz", monkeypatch, capsys)
+    np.testing.assert_allclose(said, recogniser.recognise(even).probabilities, atol=1e-4)
 
 
 def said_by_example(folder, recogniser, path, monkeypatch, capsys):
@@ -498,6 +542,9 @@ def test_the_step_ends_with_the_scores_of_the_whole_clip(stepping):
         "step.onnx", "step.json", "start.npz", *FILES,
     }  # fmt: skip
     told = json.loads((folder / "step.json").read_text())
+    prepared = json.loads((folder / "preprocessing.json").read_text())
+    assert told["sampling"] == prepared["sampling"]
+    assert not {"rotation", "mirror", "crop", "mixup"} & set(told["sampling"])
     with np.load(folder / "start.npz") as start:
         assert set(start) == set(told["state"])
     step = StreamingStep(folded(network))
@@ -555,7 +602,7 @@ def test_the_steps_example_runs_alone(stepping, persons, tmp_path, rng):
     said, named = json.loads(ran.stdout), every_frame.recognise(one)
     assert said["label"] == named.label
     np.testing.assert_allclose(said["probabilities"], named.probabilities, atol=1e-4)
-    assert len((folder / "example.py").read_text().splitlines()) <= 40
+    assert len((folder / "example.py").read_text().splitlines()) <= 42
 
 
 @pytest.mark.parametrize(
@@ -586,7 +633,7 @@ def test_every_step_of_the_steps_example_is_that_of_training(
     every = {"frames": one.joints.shape[1], "frame_choice": "uniform", "test_clips": 1}
     named = Recogniser.of(network, about(**{**sampling, **every})).recognise(one)
     np.testing.assert_allclose(said, named.probabilities, atol=1e-4)
-    assert len((tmp_path / "example.py").read_text().splitlines()) <= 45
+    assert len((tmp_path / "example.py").read_text().splitlines()) <= 48
     assert not any("averaged" in sentence for sentence in prepared["steps"])
     assert sum("All frames are taken" in sentence for sentence in prepared["steps"]) == 1
 
@@ -665,6 +712,16 @@ def test_clips_of_other_classes_are_refused(model, tmp_path):
     other = small_store(tmp_path / "other.arrow", named(6, "test"), classes=("a", "b", "c"))
     with pytest.raises(ValueError, match="other classes"):
         Measuring.of(Recogniser.load(model), other.path, None)
+
+
+def test_a_network_without_anything_for_int8_is_refused(store, tmp_path, capfd):
+    needs_onnx()
+    recogniser = Recogniser.of(networks.DeepLSTM(PENN13, classes=3, persons=2, channels=3), about())
+    measuring = Measuring.of(recogniser, store.path, "test")
+    with pytest.raises(ValueError, match=r"^DeepLSTM has no product that int8 knows; leave --int8"):
+        export_onnx(recogniser, tmp_path / "out", measuring=measuring, int8=True)
+    assert not (tmp_path / "out").exists()
+    assert "onnxruntime" not in capfd.readouterr().err
 
 
 def test_int8_is_fitted_to_other_clips_where_there_are_any(model, store):

@@ -1,6 +1,7 @@
 """Models to share: what others get, and where they get it from."""
 
 import json
+import shutil
 import subprocess
 import sys
 import types
@@ -8,13 +9,14 @@ import types
 import numpy as np
 import pytest
 import yaml
-from exporting import clips_in, saved
+from exporting import RECIPE, about, clips_in, saved, seasoned
 
 import skeldistill
-from skeldistill import checkpoint, recipe
+from skeldistill import checkpoint, networks, recipe
 from skeldistill.cli import main
 from skeldistill.deploy.hub import export_hub, from_pretrained, without_paths
 from skeldistill.deploy.recogniser import Recogniser
+from skeldistill.layouts import PENN13
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +25,13 @@ def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("experiment")
     folder = root / "fold0" / "SKD" / "seed1"
     saved(folder / "network.safetensors")
-    measured = {"top1": 81.25, "top5": 99.5, "clips": 48}
+    history = [{"epoch": 0, "loss": 1.25, "seconds": 0.5}]
+    measured = {"top1": 81.25, "top5": 99.5, "clips": 48, "history": history}
     (folder / "measured.json").write_text(json.dumps(measured))
     top1 = {"mean": 80.5, "low": 78.0, "high": 83.0, "values": [81.25, 79.75]}
     results = {
         "name": "small",
-        "methods": [{"name": "SKD", "top1": top1}],
+        "methods": [{"name": "SKD", "top1": top1, "curves": [{"epochs": history}]}],
         "comparisons": [{"method": "SKD", "sentence": "SKD is better than low by 3.0 points."}],
     }
     (root / "results.json").write_text(json.dumps(results))
@@ -91,6 +94,58 @@ def test_the_card_says_what_was_measured_and_how(shared):
     ):
         assert words in card, words
     assert "{" not in card
+
+
+def test_results_of_an_earlier_training_are_not_told(run, tmp_path):
+    folder = tmp_path / "fold0" / "SKD" / "seed1"
+    shutil.copytree(run, folder)
+    shutil.copy(run.parents[2] / "results.json", tmp_path)
+    measured = json.loads((run / "measured.json").read_text())
+    later = measured | {"top1": 90.0, "history": [{**measured["history"][0], "seconds": 40.5}]}
+    (folder / "measured.json").write_text(json.dumps(later))
+    export_hub(folder, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "top-1 90.00 %" in card
+    assert "95 % interval" not in card
+    assert "better than low" not in card
+
+
+def card_of(tmp_path, network, **changes):
+    """The card of a network whose recipe is changed."""
+    told = about()
+    told["recipe"] = recipe.parse(RECIPE | changes).model_dump(mode="json")
+    checkpoint.save(tmp_path / "network.safetensors", network, about=told)
+    (tmp_path / "measured.json").write_text('{"top1": 81.25, "top5": 99.5, "clips": 48}')
+    export_hub(tmp_path / "network.safetensors", tmp_path / "out")
+    return (tmp_path / "out" / "README.md").read_text()
+
+
+def test_the_card_does_not_call_held_out_what_nobody_looked_at(tmp_path):
+    card = card_of(tmp_path, seasoned(networks.ST2sGCN), data=RECIPE["data"] | {"validation": 0.25})
+    told = "trained on 75 % of split `train`; measured on the rest of it, `test` was not looked at"
+    assert told in card
+    measured = "these weights, on the rest of split `train` (`test` was not looked at): top-1 81.25"
+    assert measured in card
+    assert "held out" not in card
+    assert "held-out" not in card
+
+
+def test_the_card_names_every_teacher(tmp_path):
+    methods = {
+        "teacher": {},
+        "other": {"view": "high", "network": "teacher", "seed": 1},
+        "SKD": {"losses": ["KL"], "teacher": ["teacher", "other"]},
+    }
+    card = card_of(tmp_path, seasoned(networks.ST2sGCN), methods=methods)
+    assert "taught by `teacher`, `other` with KL" in card
+    assert "3 epochs of batches of 4" in card
+
+
+def test_the_card_tells_what_was_fitted_in_closed_form(tmp_path):
+    network = networks.RankPooling(PENN13, classes=3, persons=2, channels=3)
+    card = card_of(tmp_path, network, student={"name": "RankPooling"})
+    assert "- fitted in closed form\n" in card
+    assert "epochs" not in card
 
 
 def test_a_lonely_network_has_a_card_too(tmp_path):

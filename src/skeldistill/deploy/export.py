@@ -63,8 +63,8 @@ def export_onnx(
         tell: takes how far measuring is.
 
     Raises:
-        ValueError: the network cannot be exported; int8 without clips; the folder holds an export
-            of another kind.
+        ValueError: the network cannot be exported; int8 without clips, or of a network that has
+            nothing for it; the folder holds an export of another kind.
     """
     network, sampling = recogniser.network, recogniser.sampling
     if int8 and measuring is None:
@@ -79,7 +79,10 @@ def export_onnx(
         if int8:
             assert measuring is not None
             smaller = files.enter_context(whole(folder / "model.int8.onnx"))
-            quantise(partial, smaller, measuring.calibration())
+            if not quantise(partial, smaller, measuring.calibration()):
+                raise ValueError(
+                    f"{type(network).__name__} has no product that int8 knows; leave --int8 away"
+                )
             runners["model.int8.onnx"] = OnnxScores(smaller)
         if measuring is not None:
             _measure(measuring, runners, say, tell)

@@ -21,7 +21,7 @@ for i in range(x.shape[1]):
     count = np.maximum((sure[:, near] > 0).sum(axis=1), 1)
     lost = (sure[:, i] == 0) & (sure[:, near] > 0).any(axis=1)
     filled[:, i][lost] = (seen[:, near].sum(axis=1) / count[..., None])[lost]
-    surer[:, i][lost] = {guess} * (sure[:, near].sum(axis=1) / count)[lost]
+    surer[:, i][lost] = {guess} * (sure[:, near].sum(axis=1, dtype=float) / count)[lost]
 x, sure = filled, surer
 """
 
@@ -53,7 +53,7 @@ sure[:, t:] = 0
 exact = np.clip(moments * t - 0.5, 0, t - 1)
 before = exact.astype(int)
 after = np.minimum(before + 1, t - 1)
-share = np.where({sure}[:, before] == 0, 1, (exact - before)[:, None])
+share = np.where({sure}[:, before] == 0, 1, np.float32(exact - before)[:, None])
 share = np.where(({sure}[:, after] == 0) & ({sure}[:, before] > 0), 0, share)
 x = {x}[:, before] * (1 - share[..., None]) + {x}[:, after] * share[..., None]
 sure = {sure}[:, before] * (1 - share) + {sure}[:, after] * share

@@ -31,7 +31,7 @@ DESCRIBING = [
 WRITER = "skeldistill"
 """By this in preprocessing.json an export of ours is known."""
 
-TRAINING_ONLY = ("rotation", "scaling", "shear", "mirror", "noise", "crop")
+TRAINING_ONLY = ("rotation", "scaling", "shear", "mirror", "noise", "crop", "mixup")
 """What a recipe's sampling holds that happens in training alone."""
 
 

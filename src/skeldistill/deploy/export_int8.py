@@ -1,6 +1,7 @@
 """Int8: an ONNX file whose products are of bytes, with scales measured on clips."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ QUANTISED = ("Conv", "MatMul", "Add", "Relu")
 """Operations done in bytes. Sums and units between two products are, too: else every map would be
 brought back to floats there. The classifier and what normalises the input stay as they are."""
 
+USUAL, SEVERE = 2, 4
+"""What ONNX Runtime tells by itself (warnings on), and what is left of it while scales are set."""
 
-def quantise(source: Path, target: Path, clips: Iterable[Float32[np.ndarray, "n m t v c"]]) -> None:
+
+def quantise(source: Path, target: Path, clips: Iterable[Float32[np.ndarray, "n m t v c"]]) -> bool:
     """Write an int8 form of an ONNX file of ours (static: scales do not change with the input).
 
     Weights have a scale for every output channel; maps have one each, from the smallest and the
@@ -26,16 +30,19 @@ def quantise(source: Path, target: Path, clips: Iterable[Float32[np.ndarray, "n 
         source: the file in floats.
         target: written as it is; the caller gives it its final name.
         clips: what the network is shown of some typical clips.
+
+    Returns:
+        Whether any weights became bytes; of other networks nothing is gained.
     """
     onnx = require("onnx", extra="export")
-    require("onnxruntime", extra="export")
+    runtime = require("onnxruntime", extra="export")
     from onnxruntime import quantization
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
     model = onnx.load(str(source))
     reader: Any = _Clips(iter(clips))  # a reader by what it does, not by its class
     add_pre_process_metadata(model)  # the exporter has simplified the graph already
-    with quietly():
+    with quietly(), _severe_alone(runtime):
         quantization.quantize_static(
             model,
             str(target),
@@ -47,6 +54,18 @@ def quantise(source: Path, target: Path, clips: Iterable[Float32[np.ndarray, "n 
             op_types_to_quantize=list(QUANTISED),
             reduce_range=True,  # sums of full-range products overflow on CPUs without VNNI
         )
+    weights = onnx.load(str(target)).graph.initializer
+    return any(part.data_type == onnx.TensorProto.INT8 for part in weights)
+
+
+@contextmanager
+def _severe_alone(runtime: Any) -> Iterator[None]:
+    """Calibration makes sessions of its own, which go by the runtime's usual severity alone."""
+    runtime.set_default_logger_severity(SEVERE)
+    try:
+        yield
+    finally:
+        runtime.set_default_logger_severity(USUAL)
 
 
 class _Clips:

@@ -27,7 +27,9 @@ x, how = np.asarray(clip["joints"], np.float64), told["sampling"]
 if x.shape[2:] != ({joints}, {coordinates}):
     sys.exit(f"{{file}}: joints of shape {{x.shape}}, not (.., .., {joints}, {coordinates})")
 everybody = np.broadcast_to(x.any(axis=(2, 3))[..., None], x.shape[:3])
-sure = np.asarray(clip.get("scores", everybody), np.float64)
+sure = np.asarray(clip.get("scores", everybody), np.float32)  # as in training
+if sure.shape != x.shape[:3] or not np.isfinite(x).all() or not ((0 <= sure) & (sure <= 1)).all():
+    sys.exit(f"{{file}}: joints must be finite, scores 0 to 1 and of shape {{x.shape[:3]}}")
 '''
 
 PERSONS = """\
@@ -77,6 +79,8 @@ x = x - (x * sure[..., None]).sum(axis=(0, 1, 2)) / max(sure.sum(), 1e-6)
 x = x / np.sqrt(max((np.square(x) * sure[..., None]).sum() / max(sure.sum(), 1e-6), 1e-12))
 """,
     "image": """\
+if np.shape(clip.get("size")) != (2,):
+    sys.exit(f"{file}: no size, the image's (height, width), which the network needs")
 half = np.asarray(clip["size"])[::-1] / 2
 x = (x - half) / half
 """,

@@ -9,7 +9,7 @@ those who have only the folder, in ``step.json``.
 
 import copy
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +90,10 @@ def export_step(
         forget(folder)
         with whole(folder / "start.npz") as first:
             np.savez(first, **arrays)
-        text = json.dumps(_described(recogniser, step), indent=2, ensure_ascii=False)
-        write_text(folder / "step.json", f"{text}\n")
         prepared = streamed(recogniser, step.frames)
+        told = _described(recogniser, step, prepared["sampling"])
+        text = json.dumps(told, indent=2, ensure_ascii=False)
+        write_text(folder / "step.json", f"{text}\n")
         write_beside(folder, recogniser, prepared, step_example(recogniser))
     if recogniser.completion is not None:
         say(
@@ -166,7 +167,9 @@ def run_clip(
     return logits
 
 
-def _described(recogniser: Recogniser, step: StreamingStep) -> dict[str, Any]:
+def _described(
+    recogniser: Recogniser, step: StreamingStep, sampling: Mapping[str, Any]
+) -> dict[str, Any]:
     network = recogniser.network
     layout = network.layout
     return {
@@ -186,6 +189,6 @@ def _described(recogniser: Recogniser, step: StreamingStep) -> dict[str, Any]:
             "The state of a new clip is one row of start.npz; rows of a state are independent.",
             ENDING,
         ],
-        "sampling": recogniser.sampling.model_dump(mode="json"),
+        "sampling": sampling,
         "layout": layout.to_dict(),
     }

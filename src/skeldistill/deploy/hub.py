@@ -58,8 +58,9 @@ def export_hub(
     network, about = checkpoint.load(file)
     recogniser = Recogniser.of(network, about)
     about = without_paths(about)
-    results = _results(file, about)
-    text = card(recogniser, about, _read(file.parent / "measured.json"), results, accuracy)
+    measured = _read(file.parent / "measured.json")
+    results = _results(file, about, measured)
+    text = card(recogniser, about, measured, results, accuracy)
     checkpoint.save(folder / MODEL, network, about=about)
     (folder / RECIPE).unlink(missing_ok=True)  # of what was there before
     if about.get("recipe"):
@@ -161,9 +162,14 @@ def _read(path: Path) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _results(file: Path, about: Mapping[str, Any]) -> dict[str, Any]:
-    """The experiment's results, if the network still stands in its folder (fold/method/seed)."""
-    folders = file.absolute().parents
+def _results(file: Path, about: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, Any]:
+    """The experiment's results, if the network still stands in its folder (fold/method/seed).
+
+    They are of this very training if they tell its history: a recipe may have been changed since
+    they were written, and keeps its name.
+    """
+    folders, history = file.absolute().parents, measured.get("history")
     told = _read(folders[3] / "results.json") if len(folders) > 3 else {}
-    recipe = about.get("recipe") or {}
-    return told if told.get("name") == recipe.get("name") else {}
+    rows = [row for row in told.get("methods") or () if row["name"] == about.get("method")]
+    histories = [curve["epochs"] for row in rows for curve in row.get("curves") or ()]
+    return told if history and history in histories else {}

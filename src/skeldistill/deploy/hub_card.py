@@ -8,6 +8,7 @@ import yaml
 
 from skeldistill import __version__
 from skeldistill.deploy.recogniser import Recogniser
+from skeldistill.networks.network import Network
 from skeldistill.recipe import Sampling
 
 CARD = """---
@@ -95,8 +96,8 @@ def card(
         layout=recogniser.layout.name,
         actions=", ".join(recogniser.labels),
         data=_lines(_data(recipe, about)),
-        training=_lines(_training(recipe, method, about)),
-        accuracy=_lines(_accuracy(measured, results, method, accuracy)),
+        training=_lines(_training(recipe, method, about, recogniser.network)),
+        accuracy=_lines(_accuracy(measured, results, method, _tested(recipe, about), accuracy)),
         limits=_lines(_limits(recogniser)),
     )
 
@@ -124,21 +125,43 @@ def _data(recipe: Mapping[str, Any], about: Mapping[str, Any]) -> list[str]:
             by = f" read by {view['reader']}" if view.get("reader") else ""
             also = f", made worse by {', '.join(worse)}" if worse else ""
             said.append(f"{name} view: {made}{by}{also}")
-    folds = views.get("folds") or []
-    fold = about.get("fold", 0)
-    if isinstance(fold, int) and fold < len(folds):
-        said.append(f"trained on split `{folds[fold]['train']}`, held out: `{folds[fold]['test']}`")
+    fold, apart = _fold(recipe, about), views.get("validation")
+    if fold and apart:
+        said.append(
+            f"trained on {100 * (1 - apart):.3g} % of split `{fold['train']}`; measured on the "
+            f"rest of it, `{fold['test']}` was not looked at"
+        )
+    elif fold:
+        said.append(f"trained on split `{fold['train']}`, held out: `{fold['test']}`")
     return said or ["not told by the checkpoint"]
 
 
-def _training(recipe: Mapping[str, Any], method: str, about: Mapping[str, Any]) -> list[str]:
+def _fold(recipe: Mapping[str, Any], about: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The names of the splits; empty where the checkpoint does not tell them."""
+    folds, fold = (recipe.get("data") or {}).get("folds") or [], about.get("fold", 0)
+    return folds[fold] if isinstance(fold, int) and fold < len(folds) else {}
+
+
+def _tested(recipe: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """What training was measured on."""
+    fold = _fold(recipe, about)
+    if fold and (recipe.get("data") or {}).get("validation"):
+        return f"the rest of split `{fold['train']}` (`{fold['test']}` was not looked at)"
+    return "the held-out split"
+
+
+def _training(
+    recipe: Mapping[str, Any], method: str, about: Mapping[str, Any], network: Network
+) -> list[str]:
     told = (recipe.get("methods") or {}).get(method)
     if told is None:
         return [_imported(about)]
     said = [f"method `{method}`, seed {about.get('seed')}; everything is in `recipe.yaml`"]
     if told.get("losses"):
         terms = ", ".join(term["name"] for term in told["losses"])
-        said.append(f"taught by `{told.get('teacher')}` with {terms}")
+        teacher = told.get("teacher")
+        names = [teacher] if isinstance(teacher, str) else teacher or ()
+        said.append(f"taught by {', '.join(f'`{name}`' for name in names)} with {terms}")
     else:
         said.append("without a teacher")
     if told.get("completion"):
@@ -147,7 +170,9 @@ def _training(recipe: Mapping[str, Any], method: str, about: Mapping[str, Any]) 
         parts = ", ".join(part["name"] for part in told["augmentation"])
         said.append(f"{parts} drawn afresh in training")
     training = {**(recipe.get("training") or {}), **(told.get("training") or {})}
-    if training:
+    if network.closed_form_passes:
+        said.append("fitted in closed form")
+    elif training:
         said.append(f"{training.get('epochs')} epochs of batches of {training.get('batch_size')}")
     return said
 
@@ -164,12 +189,16 @@ def _imported(about: Mapping[str, Any]) -> str:
 
 
 def _accuracy(
-    measured: Mapping[str, Any], results: Mapping[str, Any], method: str, accuracy: str | None
+    measured: Mapping[str, Any],
+    results: Mapping[str, Any],
+    method: str,
+    tested: str,
+    accuracy: str | None,
 ) -> list[str]:
     said = []
     if "top1" in measured:
         said.append(
-            f"these weights, on the held-out split: top-1 {measured['top1']:.2f} %, "
+            f"these weights, on {tested}: top-1 {measured['top1']:.2f} %, "
             f"top-5 {measured['top5']:.2f} % of {measured['clips']} clips"
         )
     for row in results.get("methods") or ():
