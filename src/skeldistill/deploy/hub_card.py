@@ -10,6 +10,7 @@ from skeldistill import __version__
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.networks.network import Network
 from skeldistill.recipe import Sampling
+from skeldistill.terminal import counted
 
 CARD = """---
 {header}---
@@ -173,7 +174,8 @@ def _training(
     if network.closed_form_passes:
         said.append("fitted in closed form")
     elif training:
-        said.append(f"{training.get('epochs')} epochs of batches of {training.get('batch_size')}")
+        epochs = counted(training.get("epochs", 0), "epoch")
+        said.append(f"{epochs} of batches of {training.get('batch_size')}")
     return said
 
 
