@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from skeldistill import layouts, networks
@@ -213,7 +213,18 @@ def test_half_precision_stays_near(name):
             if "primitive descriptor" not in str(error):
                 raise
             pytest.skip("this processor has no bfloat16 for recurrent layers")
+    if name == "ResTCN" and not convolves_eight_channels_in_bfloat16():
+        pytest.skip("PyTorch computes (1, 8) convolutions of 8 channels wrongly here in bfloat16")
     assert (exact - rough).abs().max() < 0.05 * exact.abs().max()
+
+
+def convolves_eight_channels_in_bfloat16() -> bool:
+    """Not so where a processor has AMX (PyTorch 2.13, oneDNN): it is not a matter of rounding."""
+    layer, x = nn.Conv2d(8, 8, (1, 8)), torch.randn(2, 8, 1, 15)
+    with torch.no_grad():
+        exact = layer(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            return bool((layer(x) - exact).abs().max() < 0.1 * exact.abs().max())
 
 
 def test_a_frozen_part_stays_in_evaluation_mode():

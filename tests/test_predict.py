@@ -693,7 +693,7 @@ def test_a_model_that_is_none_is_refused(skeldistill, tmp_path, content):
 class Camera(deploy.video.Video):
     """Frames without end, until the user has seen enough."""
 
-    size, rate, duration, live, cut = (48, 64), 10.0, None, True, ""
+    size, rate, aspect, duration, live, cut = (48, 64), 10.0, 1.0, None, True, ""
 
     def __init__(self, frames=None):
         self._stop = frames

@@ -264,8 +264,8 @@ def _camera(number: int) -> Video:
 def rate_of(times: Float64[np.ndarray, " t"], claimed: float) -> float:
     """Frames per second: as claimed, unless the times of frames say otherwise; 0 if nothing does.
 
-    A claim is right by the mean step, by the usual one, as there may be pauses, or by that of a
-    quarter of the frames.
+    A claim is right by the mean step, by the usual one, as there may be pauses, or by that of half
+    of the frames.
     """
     steps = np.diff(times)
     steps = steps[steps > 0]
@@ -273,7 +273,7 @@ def rate_of(times: Float64[np.ndarray, " t"], claimed: float) -> float:
         return claimed
     usual = steps[steps <= 2 * np.median(steps)]
     # of frames that fit a claim, many may have been left out
-    short = np.quantile(steps, 0.25, method="lower")
+    short = np.quantile(steps, 0.5, method="lower")
     rates = [1 / float(step) for step in (usual.mean(), steps.mean(), short)]
     if any(abs(claimed - rate) <= DOUBT * rate for rate in rates):
         return claimed
