@@ -212,12 +212,18 @@ def alphapose(folder: Path, *videos: str) -> Path:
     return folder / "people.json"
 
 
-def test_labels_come_from_a_list_or_another_view(tmp_path: Path) -> None:
-    source = alphapose(tmp_path, "a", "b", "c")
-    listed = tmp_path / "labels.csv"
-    listed.write_text("id,label,split\na,wave,train\nb,jump,test val\n")
+def labelled(folder: Path, table: str) -> tuple[Store, Path]:
+    """A store of clips a, b and c with the labels of a table, and the table."""
+    source, listed = alphapose(folder, "a", "b", "c"), folder / "labels.csv"
+    listed.write_text(table)
     reader = readers.find("alphapose")
-    store = import_source(reader, source, tmp_path / "l.arrow", labels=listed, progress=False)
+    store = import_source(reader, source, folder / "l.arrow", labels=listed, progress=False)
+    return store, listed
+
+
+def test_labels_come_from_a_list_or_another_view(tmp_path: Path) -> None:
+    store, listed = labelled(tmp_path, "id,label,split\na,wave,train\nb,jump,test val\n")
+    reader, source = readers.find("alphapose"), tmp_path / "people.json"
     assert store.classes == ("jump", "wave")
     assert store.labels.tolist() == [1, 0, UNLABELLED]
     assert store.splits == [("train",), ("test", "val"), ()]
@@ -238,11 +244,7 @@ def test_labels_come_from_a_list_or_another_view(tmp_path: Path) -> None:
 
 
 def test_clips_and_labels_that_do_not_meet_are_told(tmp_path: Path) -> None:
-    source = alphapose(tmp_path, "a", "b", "c")
-    listed = tmp_path / "labels.csv"
-    listed.write_text("id,label\na,wave\nd,jump\n")
-    reader = readers.find("alphapose")
-    store = import_source(reader, source, tmp_path / "l.arrow", labels=listed, progress=False)
+    store, listed = labelled(tmp_path, "id,label\na,wave\nd,jump\n")
     assert missed(store, listed) == [
         "2 of 3 clips not named by labels.csv, which stay without label; the first is 'b'",
         "1 of 2 ids in labels.csv name no clip; the first is 'd'",

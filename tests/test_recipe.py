@@ -275,3 +275,16 @@ def test_what_does_not_change_a_training_is_not_in_what_marks_it(tmp_path):
 
     assert settings() == settings(compile=True) == settings(synchronise_batch_norm=True)
     assert settings(synchronise_batch_norm=False) != settings()
+
+
+@pytest.mark.parametrize(
+    "text", ["!!python/object/apply:os.system ['true']", "!!python/name:os.system"]
+)
+def test_values_of_the_command_line_make_no_objects(text):
+    with pytest.raises(ValueError, match="is not YAML"):
+        recipe.changed({"name": "a"}, f"name={text}")
+
+
+def test_a_date_is_text():
+    assert recipe.changed({}, "name=2026-11-30") == {"name": "2026-11-30"}
+    assert recipe.changed({}, "name=[1, 2.5, true, null]") == {"name": [1, 2.5, True, None]}

@@ -14,7 +14,7 @@ from skeldistill.recipe.recipe import Recipe
 from skeldistill.recipe.sections import one_line
 
 
-class Plain(yaml.SafeLoader):
+class _Plain(yaml.SafeLoader):
     """YAML's plain values without dates, which no recipe holds: one is text, such as a name."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  # as PyYAML has it
@@ -31,7 +31,7 @@ def load(path: Path, changes: Sequence[str] = ()) -> Recipe:
         ValueError: one line that says what is wrong with the recipe.
     """
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=Plain)
+        data = _values(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     for change in changes:
@@ -88,10 +88,19 @@ def changed(data: Any, change: str) -> Any:
 def typed(text: str, where: str) -> Any:
     """A value on the command line, as YAML reads it; ValueError says where it is no YAML."""
     try:
-        return yaml.load(text, Loader=Plain)
+        return _values(text)
     except yaml.YAMLError as error:
         why = getattr(error, "problem", None) or "unreadable"
         raise ValueError(f"{where}: the value is not YAML ({why})") from error
+
+
+def _values(text: str) -> Any:
+    """What `yaml.safe_load` reads, but for dates; yaml.YAMLError for what is no YAML."""
+    loader = _Plain(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def _put(data: Any, keys: list[str], value: Any, change: str) -> Any:
