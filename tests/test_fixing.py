@@ -246,8 +246,8 @@ def test_labels_come_from_a_list_or_another_view(tmp_path: Path) -> None:
 def test_clips_and_labels_that_do_not_meet_are_told(tmp_path: Path) -> None:
     store, listed = labelled(tmp_path, "id,label\na,wave\nd,jump\n")
     assert missed(store, listed) == [
-        "2 of 3 clips not named by labels.csv, which stay without label; the first is 'b'",
-        "1 of 2 ids in labels.csv name no clip; the first is 'd'",
+        f"{listed}: 1 of 2 rows left out, which name no clip; the first is 'd'",
+        f"{listed}: 2 of 3 clips not named, which stay without label; the first is 'b'",
     ]
     more = [(name, 0, "train") for name in "abcdef"]
     high = small_store(tmp_path / "high.arrow", more)

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from skeldistill import __version__
-from skeldistill.data.labelling import ENDINGS, Labelled, Labels
+from skeldistill.data.labelling import ENDINGS, Labelled, Labels, unmet
 from skeldistill.data.store import Store, StoreWriter
 from skeldistill.readers import tracking
 from skeldistill.readers.reader import Reader
-from skeldistill.terminal import counted
 from skeldistill.waiting import shown
 
 
@@ -86,22 +85,11 @@ def missed(store: Store, labels: Path) -> list[str]:
         store: made with these labels.
         labels: as `import_source` takes them; of another store it is no matter what more it holds.
     """
+    known = store.ids.tolist()
     told = Labels.read(labels).clips
-    known = set(store.ids.tolist())
-    unnamed = [clip_id for clip_id in store.ids.tolist() if clip_id not in told]
-    strange = [name for name in told if name not in known]
-    said = []
-    if unnamed:
-        said.append(
-            f"{len(unnamed)} of {counted(len(store), 'clip')} not named by {labels.name}, which "
-            f"stay without label; the first is {unnamed[0]!r}"
-        )
-    if strange and labels.suffix.lower() in ENDINGS:
-        said.append(
-            f"{len(strange)} of {counted(len(told), 'id')} in {labels.name} name no clip; the "
-            f"first is {strange[0]!r}"
-        )
-    return said
+    if labels.suffix.lower() not in ENDINGS:
+        told = told.keys() & set(known)
+    return unmet(labels, told, [(clip_id,) for clip_id in known], "clip")
 
 
 def provenance(reader: Reader, source_path: Path | None) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """Labelling: actions and splits for clips whose files do not name them, as estimators' files."""
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from skeldistill.clip import UNLABELLED, Clip
 from skeldistill.data.store import Store
 from skeldistill.readers.csv_columns import UNKNOWN, numbered, whole_number
 from skeldistill.readers.reader import Reader, Source
+from skeldistill.terminal import counted
 
 COLUMNS = ("id", "label", "split")
 ENDINGS = (".csv", ".txt")
@@ -85,6 +87,36 @@ class Labelled:
                 f"the labels name none of the clips; they name {some or 'nothing'} and so on, the "
                 f"clips are called as {last!r}"
             )
+
+
+def unmet(
+    file: Path, told: Collection[str], known: Sequence[tuple[str, ...]], called: str
+) -> list[str]:
+    """What a table of labels names that is not there, and what it does not name, a line each.
+
+    Args:
+        file: the table.
+        told: the ids that it names.
+        known: the names of what there is, the first one its id.
+        called: what that is, such as "clip".
+    """
+    there = {name for names in known for name in names}
+    strange = [name for name in told if name not in there]
+    unnamed = [names[0] for names in known if not any(name in told for name in names)]
+    said = []
+    if strange:
+        near = get_close_matches(strange[0], unnamed, n=1)
+        hint = f" (is it {near[0]!r}?)" if near else ""
+        said.append(
+            f"{file}: {len(strange)} of {counted(len(told), 'row')} left out, which name no "
+            f"{called}; the first is {strange[0]!r}{hint}"
+        )
+    if unnamed:
+        said.append(
+            f"{file}: {len(unnamed)} of {counted(len(known), called)} not named, which stay "
+            f"without label; the first is {unnamed[0]!r}"
+        )
+    return said
 
 
 def _from_csv(path: Path) -> Labels:

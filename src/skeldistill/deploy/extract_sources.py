@@ -4,14 +4,13 @@ import csv
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from skeldistill.clip import UNLABELLED
+from skeldistill.data.labelling import unmet
 from skeldistill.deploy.video import ENDINGS
 from skeldistill.readers import source_files
 from skeldistill.readers.csv_columns import UNKNOWN, numbered, whole_number
-from skeldistill.terminal import counted
 
 LISTS = (".txt", ".lst")
 SPLITS = ("train", "val", "test")
@@ -122,23 +121,7 @@ def missed(videos: Sequence[Footage], file: Path) -> list[str]:
     """What a table names that is no video, and the videos that it does not name, a line each."""
     with source_files.naming(file):
         told = _table(file)
-    known = {name for video in videos for name in (video.id, _file_id(video))}
-    strange = [name for name in told if name not in known]
-    unnamed = [video.id for video in videos if told.keys().isdisjoint({video.id, _file_id(video)})]
-    said = []
-    if strange:
-        near = get_close_matches(strange[0], unnamed, n=1)
-        hint = f" (is it {near[0]!r}?)" if near else ""
-        said.append(
-            f"{file}: {len(strange)} of {counted(len(told), 'row')} left out, which name no video; "
-            f"the first is {strange[0]!r}{hint}"
-        )
-    if unnamed:
-        said.append(
-            f"{file}: {len(unnamed)} of {counted(len(videos), 'video')} not named, which stay "
-            f"without label; the first is {unnamed[0]!r}"
-        )
-    return said
+    return unmet(file, told, [(video.id, _file_id(video)) for video in videos], "video")
 
 
 def _is_video(path: Path) -> bool:
