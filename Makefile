@@ -10,7 +10,7 @@ help: ## Show this help
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(READY) ## Run the main job on built-in synthetic data; ends with a report (minutes)
-	$(BIN)/skeldistill run recipes/demo.yaml --out runs/demo --jobs 2
+	$(BIN)/skeldistill run demo --out runs/demo --jobs 2
 
 test: $(TOOLS) ## Everything CI runs: checks and tests
 	scripts/check

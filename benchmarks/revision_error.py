@@ -1,6 +1,6 @@
 """How far quick revision is off on real batches: SKD trained exactly, and both measured each step.
 
-python benchmarks/revision_error.py recipes/jhmdb-homogeneous.yaml --out FOLDER --epochs 10
+python benchmarks/revision_error.py jhmdb-homogeneous --out FOLDER --epochs 10
 
 Not among `make bench`: it needs the recipe's data (SKELDISTILL_DATA) and minutes.
 """
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    read = recipe.load(chosen.recipe, [f"training.epochs={chosen.epochs}"])
+    read = recipe.load(recipe.find(chosen.recipe), [f"training.epochs={chosen.epochs}"])
     task = Task(recipe=read, root=chosen.out, method="SKD", fold=0, seed=0)
     for needed in task.needs:
         perform.perform(needed)

@@ -143,7 +143,7 @@ def fake(
         "seconds": 4321.0,
         "recipe": {"name": "fake"},
         "recipe_yaml": "name: fake\ntraining:\n  epochs: 30\n",
-        "command": "skeldistill run recipes/fake.yaml",
+        "command": "skeldistill run fake.yaml",
         "evaluated_on": "test",
         "classes": names,
         "folds": [{"train": "train", "test": "test"}],

@@ -60,8 +60,14 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)", text):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
-    for named in re.findall(r"recipes/[\w.-]+\.yaml", text):
-        assert (ROOT / named).exists(), named
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_recipes_that_are_run_ship(page):
+    known = {*recipe.shipped(), "RECIPE", "NAME"}
+    for _, command, *words in commands(page):
+        if command in ("run", "train", "distill") and words and not words[0].endswith(".yaml"):
+            assert words[0] in known, (page.name, words)
 
 
 def test_every_file_of_a_formula_has_its_page_on_the_site():

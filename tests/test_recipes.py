@@ -9,7 +9,7 @@ from skeldistill import completions, degradations, losses, networks, readers, re
 from skeldistill.layouts import PENN13
 from skeldistill.shelf import build
 
-RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
+RECIPES = list(recipe.shipped().values())
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -46,9 +46,45 @@ def test_networks_take_the_options_and_frames_of_their_recipe(path):
 
 @pytest.mark.parametrize("network", ["asgcn", "msg3d", "shiftgcn"])
 def test_table_5_can_be_run_at_its_other_occlusion(network):
-    path = RECIPES[0].parent / f"penn-table-5-{network}.yaml"
+    path = recipe.shipped()[f"penn-table-5-{network}"]
     change = "data.low.degradations.0.probability=0.3"
     assert f"--set {change}" in path.read_text(encoding="utf-8")
     loaded = recipe.load(path, [change])
     assert loaded.data.low.degradations[0].options == {"probability": 0.3}
     assert {"low", "low+completion", "SKD", "SKD+completion"} < set(loaded.methods)
+
+
+def test_a_name_is_the_recipe_that_ships_and_a_file_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert recipe.find(Path("penn-occlusion-0.6")) == recipe.shipped()["penn-occlusion-0.6"]
+    (tmp_path / "demo").mkdir()  # a folder of that name is none
+    assert recipe.find(Path("demo")) == recipe.shipped()["demo"]
+    (tmp_path / "demo").rmdir()
+    (tmp_path / "demo").write_text("name: mine", encoding="utf-8")
+    assert recipe.find(Path("demo")) == Path("demo")
+    for file in ("demo.yaml", "recipes/demo"):
+        assert recipe.find(Path(file)) == Path(file)  # told by whoever opens it
+
+
+def test_a_name_that_no_recipe_has_is_told_in_one_line(skeldistill):
+    code, _, errors = skeldistill("run", "dmeo")
+    assert code == 1
+    assert errors.splitlines() == [
+        "skeldistill: dmeo: neither a file nor a recipe that ships (`skeldistill recipes` lists "
+        "them); did you mean 'demo'?"
+    ]
+
+
+def test_recipes_are_listed_and_printed_as_they_stand(skeldistill):
+    code, listed, _ = skeldistill("recipes")
+    assert code == 0
+    assert all(name in listed for name in recipe.shipped())
+    assert "built-in synthetic people" in listed
+    code, printed, _ = skeldistill("recipes", "demo")
+    assert printed == recipe.shipped()["demo"].read_text(encoding="utf-8")
+    assert skeldistill("recipes", "demmo")[0] == 1
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_says_in_a_sentence_what_it_is(path):
+    assert 20 < len(recipe.about(path)) < 160

@@ -29,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Action recognition on cheap skeletons, taught by good ones.\n\n"
-    "Start with: `skeldistill run recipes/demo.yaml`",
+    "Start with: `skeldistill run demo`",
 )
 app.add_typer(data.app, name="data")
 for command in (
@@ -52,6 +52,7 @@ for command in (
     costs.cost,
     shelves.layouts,
     shelves.parts,
+    shelves.recipes,
     shelves.schema,
 ):
     app.command(name=command.__name__.replace("_", "-"))(command)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from skeldistill.recipe import Recipe
     from skeldistill.training.task import Task
 
-RecipeFile = Annotated[Path, typer.Argument(help="A recipe (YAML).", metavar="RECIPE")]
+RECIPE = "A recipe: a YAML file, or the name of one that ships (`skeldistill recipes`)."
+RecipeFile = Annotated[Path, typer.Argument(help=RECIPE, metavar="RECIPE")]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change the recipe: section.key=value. May be repeated."),
@@ -59,7 +60,7 @@ def run(
     What is done already is skipped, and what was interrupted goes on. Runs with one folder, on any
     machines, share the work; started by torchrun, all processes train each network together.
 
-    Example: `skeldistill run recipes/demo.yaml --set training.epochs=20 --jobs 2`
+    Example: `skeldistill run demo --set training.epochs=20 --jobs 2`
     """
     loaded = load(recipe, changes, methods, seeds)  # a slip in it is told before torch is there
     root = _root(loaded, out)
@@ -114,7 +115,7 @@ def train(
 ) -> None:
     """Train and evaluate one method of a recipe, and what it needs first.
 
-    Example: `skeldistill train recipes/demo.yaml --method low --seed 1`
+    Example: `skeldistill train demo --method low --seed 1`
     """
     _one(load(recipe, changes), method, seed, fold, out, restart)
 
@@ -130,7 +131,7 @@ def distill(
 ) -> None:
     """Distil one student; its teacher is trained first unless it is done.
 
-    Example: `skeldistill distill recipes/demo.yaml --method SKD`
+    Example: `skeldistill distill demo --method SKD`
     """
     loaded = load(recipe, changes)
     if method in loaded.methods and not loaded.methods[method].losses:
@@ -286,11 +287,11 @@ def _one(
 def load(
     path: Path, changes: list[str] | None, methods: str | None = None, seeds: str | None = None
 ) -> "Recipe":
-    """A recipe with what the command line changes in it."""
+    """The recipe that a command line names, with what it changes there."""
     from skeldistill import recipe
     from skeldistill.shelf import pick
 
-    loaded = recipe.load(path, changes or [])
+    loaded = recipe.load(recipe.find(path), changes or [])
     if methods:
         kept: dict = {}
         for name in listed(methods, loaded.methods):

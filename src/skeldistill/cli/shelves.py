@@ -99,6 +99,28 @@ def _options(part: type) -> dict[str, inspect.Parameter]:
     }
 
 
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="A recipe that ships: print it.")] = None,
+) -> None:
+    """List the recipes that ship, or print one: the start of a file of your own.
+
+    Those of real data look for them in the folder that SKELDISTILL_DATA names.
+
+    Example: `skeldistill recipes jhmdb-homogeneous > mine.yaml`
+    """
+    from skeldistill import recipe
+    from skeldistill.shelf import pick
+
+    known = recipe.shipped()
+    if name is not None:
+        typer.echo(pick("recipe that ships", known, name).read_text(encoding="utf-8"), nl=False)
+        return
+    table = Table("recipe", "what it is")
+    for one, path in known.items():
+        table.add_row(one, recipe.about(path))
+    terminal.console().print(table)
+
+
 def schema() -> None:
     """Print the JSON Schema of recipes, for editors that check YAML while you type.
 

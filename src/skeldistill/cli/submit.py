@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skeldistill import terminal
-from skeldistill.cli.experiments import load
+from skeldistill.cli.experiments import RECIPE, load
 from skeldistill.cli.options import parsed
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def submit(
-    recipes: Annotated[list[Path], typer.Argument(help="Recipes (YAML).", metavar="RECIPE...")],
+    recipes: Annotated[list[Path], typer.Argument(help=RECIPE, metavar="RECIPE...")],
     workers: Annotated[int, typer.Option(help="Jobs for each recipe.", min=1)] = 2,
     queue: Annotated[str, typer.Option(help="slurm, or local for this machine.")] = "slurm",
     option: Annotated[
@@ -41,6 +41,7 @@ def submit(
 
     Example: `skeldistill submit a.yaml b.yaml --workers 8 --option gpus_per_node=1`
     """
+    from skeldistill import recipe
     from skeldistill.training import queueing
 
     changed = [word for change in changes or [] for word in ("--set", change)]
@@ -52,7 +53,7 @@ def submit(
         if root in roots:
             raise ValueError(f"two recipes are called {loaded.name}; give each its own name")
         roots[root] = loaded
-        command = [sys.executable, "-m", "skeldistill", "run", str(path.resolve())]
+        command = [sys.executable, "-m", "skeldistill", "run", str(recipe.find(path).resolve())]
         commands += workers * [[*command, "--out", str(root), *changed]]
     jobs = queueing.submit(commands, runs.resolve() / "jobs", queue=queue, options=parsed(option))
     typer.echo(f"{len(jobs)} jobs: {', '.join(job.job_id for job in jobs)}")

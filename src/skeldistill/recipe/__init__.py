@@ -19,6 +19,7 @@ from skeldistill.recipe.sections import (
     Training,
     View,
 )
+from skeldistill.recipe.shipped import about, find, shipped
 
 __all__ = [
     "DEFAULT_METHODS",
@@ -34,11 +35,14 @@ __all__ = [
     "Section",
     "Training",
     "View",
+    "about",
     "changed",
     "expanded",
+    "find",
     "folder_name",
     "load",
     "of_experiment",
     "parse",
     "schema",
+    "shipped",
 ]
