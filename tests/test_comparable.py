@@ -1,10 +1,11 @@
 """What cannot be matched vertex with vertex is refused before anything is trained."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from stores import small_experiment, small_store
+from stores import named, small_experiment, small_store
 
 from skeldistill import recipe
 from skeldistill.clip import Clip
@@ -79,6 +80,24 @@ def test_pairs_that_show_other_people_are_told(told, tmp_path, persons, apart):
     assert len(notes) == bool(apart)
     assert all(note.startswith(f"in {apart} of 4 pairs of clips") for note in notes)
     assert checked(told, tmp_path, "teacher") == []
+
+
+@pytest.mark.parametrize("lacking", [0, 12])
+def test_matches_that_the_high_view_lacks_are_told(told, tmp_path, lacking):
+    clips = named(24, "train") + named(8, "test", 24)
+    small_store(tmp_path / "low.arrow", clips)
+    small_store(tmp_path / "some.arrow", clips[lacking:])
+    told["data"] = {
+        "high": {"store": str(tmp_path / "some.arrow")},
+        "low": {"store": str(tmp_path / "low.arrow")},
+        "paired": 0.8,  # of each class of eight six, by rounding
+    }
+    told["methods"] = {"teacher": {}, "PLKD": {}, "paired": {"clips": "paired"}}
+    notes = checked(told, tmp_path, "PLKD")
+    assert len(notes) == bool(lacking)
+    told_of = r"\d+ of 24 training clips \(\d+%\) have a high-quality match, and not the 18 that "
+    assert all(re.match(told_of, note) for note in notes)
+    assert checked(told, tmp_path, "paired") == []
 
 
 def test_actions_that_nobody_trains_on_are_told(told, tmp_path):

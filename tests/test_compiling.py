@@ -146,6 +146,15 @@ def test_networks_are_compiled_but_for_a_revised_student(made, stood_in, method,
     assert stood_in == dict.fromkeys(range(compiled), 2 + 2 * steps)
 
 
+def test_a_trial_leaves_no_trace_in_weights_that_a_step_makes_anew(told, made, stood_in):
+    own = {"streams": 2, "frames": 8, "binary": False}
+    told["teacher"] = {"name": "RAGCN", "width": 0.125, **own}
+    expected = logits_of(made("teacher", "eager", False))
+    assert not stood_in
+    np.testing.assert_array_equal(logits_of(made("teacher", "compiled", True)), expected)
+    assert stood_in
+
+
 class Killed(Exception):
     pass
 

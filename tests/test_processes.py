@@ -15,12 +15,14 @@ import yaml
 from safetensors.torch import load_file
 from stores import named, small_store
 
-from skeldistill import losses, processes
+from skeldistill import losses, networks, processes
 from skeldistill import recipe as recipes
 from skeldistill.data.batch import Batch
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import SOLITARY, Clips
+from skeldistill.distillation.distill import Distiller
 from skeldistill.distillation.synchronised import synchronised
+from skeldistill.layouts import PENN13
 from skeldistill.recipe import Part, Sampling, Training
 from skeldistill.training.experiment import run
 from skeldistill.training.train import fit
@@ -282,6 +284,18 @@ def test_too_many_processes_for_a_batch_are_refused(monkeypatch, tmp_path):
     distiller, _ = together.scene({})
     with pytest.raises(ValueError, match="6 processes cannot share a batch of 5 clips; start"):
         fit(distiller, examples, Training(batch_size=8), seed=0, folder=tmp_path)
+
+
+def test_masks_made_from_a_share_become_those_of_the_first_process(monkeypatch, tmp_path):
+    store = small_store(tmp_path / "a.arrow", named(6, "train"))
+    clips = Clips(rows=np.arange(6), teacher_rows=np.arange(6), labels=np.arange(6) % 3)
+    examples = Examples(clips=clips, student=Side(store=store, sampling=Sampling(frames=4)))
+    student = networks.RAGCN(PENN13, classes=3, persons=1, width=0.125, streams=2, frames=4)
+    made_alike = []
+    monkeypatch.setattr(processes, "as_the_first", made_alike.extend)
+    distiller = Distiller(student, losses.SoftmaxTask())
+    fit(distiller, examples, Training(epochs=1), seed=0, folder=tmp_path)
+    assert {id(mask) for mask in student.masks} <= {id(one) for one in made_alike}
 
 
 def test_two_kinds_of_processes_at_once_are_refused(monkeypatch, recipe, tmp_path):

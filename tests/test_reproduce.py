@@ -272,6 +272,28 @@ def test_as_printed():
     assert plkd.sampling_of("PLKD").normalisation == "image"
 
 
+@pytest.mark.parametrize(
+    ("settings", "weights"),
+    [
+        ("L_T + L_KL + L_node", {"node": 1.0}),
+        ("L_T + L_KL + L_edge", {"edge": 1.0}),
+        ("L_T + L_KL + L_GM", {"node": 0.5, "edge": 0.5}),
+    ],
+)
+def test_losses_weigh_as_table_six_prints(settings, weights):
+    cell = next(cell for cell in select(["skd-VI"]) if cell.at[0].settings == settings)
+    (made,) = experiments([cell], EVERYTHING, PAPER, planning.Path())
+    about = LossContext(
+        student_layout=layouts.COCO17,
+        teacher_layout=layouts.COCO17,
+        student_channels=8,
+        teacher_channels=8,
+        classes=5,
+    )
+    term = made.recipe.methods[made.cells[0][1]].losses[1]
+    assert losses.GraphMatching(about, **term.options).weights == weights
+
+
 def test_a_cell_needs_only_the_views_that_it_uses():
     teacher, plain, *_ = (
         by_name("skd-I", row, "Top-1")

@@ -149,7 +149,7 @@ class Data(Section):
         default=1.0,
         gt=0,
         le=1,
-        description="share of training clips that keep their high-quality match",
+        description="share of training clips that keep their high-quality match, if they have one",
     )
     labelled: float = Field(
         default=1.0,

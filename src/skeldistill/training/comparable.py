@@ -7,7 +7,7 @@ from skeldistill.data.pairing import SOLITARY
 from skeldistill.data.sampling import persons_by_score
 from skeldistill.losses.graph_matching import require_same_sizes
 from skeldistill.networks.network import Network
-from skeldistill.recipe import Fold
+from skeldistill.recipe import Data, Fold
 
 FRAME_BY_FRAME = ("replay", "zeros")
 """Choices that show a clip's frames as they follow each other, whatever moment they are of."""
@@ -56,6 +56,23 @@ def crowded_note(examples: Examples) -> str | None:
         f"in {apart} of {matched.sum()} pairs of clips the student is shown other people than its "
         f"teacher: more than sampling.persons ({examples.student.sampling.persons}) are there, and "
         "each view shows those whom it is most certain of; raise it, or leave one person in a clip"
+    )
+
+
+def unmatched_note(examples: Examples, data: Data) -> str | None:
+    """One line if fewer clips have a match than ``data.paired`` lets keep theirs; else None.
+
+    Who keeps it is drawn among all clips, and some of them the high view may lack.
+    """
+    _, counts = np.unique(examples.clips.labels, return_counts=True)
+    kept = sum(round(data.paired * count) for count in counts.tolist())
+    matched = int((examples.clips.teacher_rows != SOLITARY).sum())
+    if data.paired == 1 or matched >= kept:
+        return None
+    return (
+        f"{matched} of {len(examples)} training clips ({matched / len(examples):.0%}) have a "
+        f"high-quality match, and not the {kept} that data.paired {data.paired:g} lets keep "
+        "theirs: the high view lacks the others"
     )
 
 

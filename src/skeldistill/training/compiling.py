@@ -65,13 +65,14 @@ def compiled_for(
         distiller.zero_grad(set_to_none=True)
 
     distiller.train()
-    if networks and compile_networks(networks, trial, distiller.buffers()):
+    changed = [*distiller.buffers(), *distiller.parameters()]  # RA-GCN's masks are parameters
+    if networks and compile_networks(networks, trial, changed):
         return networks
     return []
 
 
 def compile_networks(
-    networks: Sequence[nn.Module], trial: Callable[[], object], buffers: Iterable[Tensor]
+    networks: Sequence[nn.Module], trial: Callable[[], object], changed: Iterable[Tensor]
 ) -> bool:
     """Compile networks in place, unless that fails: then all stay eager, and the log says so.
 
@@ -79,13 +80,13 @@ def compile_networks(
         networks: those to compile.
         trial: computes with them as a step does, there and back. All sizes that should be computed
             by compiled code must occur in it: see `compiled_alone`.
-        buffers: what a step changes by itself, such as running statistics; after the trial they
+        changed: what a step changes by itself, such as running statistics; after the trial they
             are what they were before.
 
     Returns:
         Whether they are compiled.
     """
-    before = [(buffer, buffer.clone()) for buffer in buffers]
+    before = [(tensor, tensor.detach().clone()) for tensor in changed]
     try:
         for network in networks:
             network.compile(options={"fallback_random": True})  # dropout as ever
@@ -96,8 +97,8 @@ def compile_networks(
         return False
     finally:
         with torch.no_grad():
-            for buffer, was in before:
-                buffer.copy_(was)
+            for tensor, was in before:
+                tensor.copy_(was)
     return True
 
 

@@ -22,7 +22,12 @@ from skeldistill.recipe import LossTerm, Method, Recipe, Training
 from skeldistill.shelf import build
 from skeldistill.training import state
 from skeldistill.training.closed_form import fit_closed_form
-from skeldistill.training.comparable import crowded_note, require_comparable, unseen_note
+from skeldistill.training.comparable import (
+    crowded_note,
+    require_comparable,
+    unmatched_note,
+    unseen_note,
+)
 from skeldistill.training.evaluate import Said, evaluate
 from skeldistill.training.examples import examples_of, teacher_examples, who_answers
 from skeldistill.training.settle import settle, spreads
@@ -64,7 +69,9 @@ def check(task: Task) -> list[str]:
                 require_comparable(student, teacher, examples)
         _refuse_mixing(task, student, [loss for _, loss in terms.values()])
     fold = recipe.data.folds[task.fold]
-    notes = unseen_note(examples, tested, fold), crowded_note(examples) if terms else None
+    notes = [unseen_note(examples, tested, fold)]
+    if terms:
+        notes += [crowded_note(examples), unmatched_note(examples, recipe.data)]
     return [note for note in notes if note]
 
 

@@ -134,7 +134,8 @@ def fit(
             "seconds": time.perf_counter() - began,
         }
         history.append(entry)
-        processes.as_the_first(list(distiller.buffers()))  # such as masks made from a share
+        # such as masks made from a share, which are parameters
+        processes.as_the_first([*distiller.buffers(), *distiller.parameters()])
         if processes.first():
             state.save(folder, distiller, optimizer, history, scaling)
             events.write(_scalars(entry), step=epoch + 1)
