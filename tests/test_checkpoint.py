@@ -82,6 +82,15 @@ def test_options_come_back(tmp_path):
     assert about == {}
 
 
+def test_a_path_may_be_text(tmp_path):
+    path = str(tmp_path / "network.safetensors")
+    checkpoint.save(path, small(), about=ABOUT)
+    assert checkpoint.load(path)[1] == ABOUT
+    assert checkpoint.read_weights(path)
+    with pytest.raises(FileNotFoundError, match="no checkpoint at gone"):
+        checkpoint.load("gone")
+
+
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "network.safetensors"
     checkpoint.save(path, small(), about=ABOUT)

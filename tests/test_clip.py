@@ -22,6 +22,11 @@ def test_knows_its_sizes_and_defaults() -> None:
     assert (one.scores == 1).all()
 
 
+def test_is_shown_without_its_numbers() -> None:
+    assert repr(clip()).startswith("Clip(id='a', layout=Layout(name='penn13'), label=-1, ")
+    assert len(repr(clip())) < 200
+
+
 def test_frames_without_the_person_score_zero() -> None:
     joints = np.ones((2, 3, 13, 2), np.float32)
     joints[1, 2] = 0

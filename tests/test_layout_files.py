@@ -75,7 +75,7 @@ BAD = {
     "lone left": (
         {**SIX, "joints": [one for one in SIX["joints"] if one != "right_wrist"],
          "bones": {one: two for one, two in SIX["bones"].items() if one != "right_wrist"}},
-        "no joint 'right_wrist'",
+        "joint 'left_wrist' has no 'right_wrist' that mirrors it",
     ),
     "no arm": ({"joints": ["nose"], "bones": {}, "centre": "nose"}, "no joint in part 'left_arm'"),
     "empty": ("", "it must state"),

@@ -58,3 +58,37 @@ def test_an_option_that_is_needed_is_named():
         ValueError, match=r"JointOcclusion needs probability; give probability=\.\.\."
     ):
         build("degradation", degradations.find("JointOcclusion"), {})
+
+
+class Untold:
+    """A part whose author says no types."""
+
+    def __init__(self, width=1.0, *, layout=None):
+        self.width, self.layout = width, layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postponed:
+    """A part as in a file with `from __future__ import annotations`."""
+
+    frames: "int" = 8
+    form: "Literal['paper', 'release']" = "paper"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """A part with a type that is imported for checkers alone."""
+
+    frames: "Nowhere" = 8  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_options_without_types_are_taken_as_they_are():
+    made = build("mender", Untold, {"width": 2, "layout": "coco17"})
+    assert (made.width, made.layout) == (2, "coco17")
+    assert build("mender", Elsewhere, {"frames": 3}).frames == 3
+
+
+def test_types_may_be_written_as_text():
+    assert build("mender", Postponed, {"frames": 3, "form": "release"}).form == "release"
+    with pytest.raises(ValueError, match=r"mender Postponed: frames: .* \(got 2\.5\)"):
+        build("mender", Postponed, {"frames": 2.5})

@@ -128,6 +128,12 @@ def test_columns(some: Store) -> None:
     assert some.in_split("val").tolist() == [1, 5, 9]
 
 
+def test_is_shown_without_its_numbers(some: Store) -> None:
+    assert repr(some.path) in repr(some)
+    assert "array" not in repr(some)
+    assert "pyarrow" not in repr(some)
+
+
 def test_a_split_that_is_not_there_names_the_nearest(some: Store) -> None:
     with pytest.raises(ValueError, match="no clip in split 'trian'; did you mean 'train'"):
         some.in_split("trian")

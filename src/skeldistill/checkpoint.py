@@ -60,7 +60,7 @@ class Loaded:
         return not self.missing and not self.unexpected
 
 
-def save(path: Path, network: Network, *, about: Mapping[str, Any]) -> None:
+def save(path: Path | str, network: Network, *, about: Mapping[str, Any]) -> None:
     """Write a network with what is known about it, whole or not at all.
 
     Args:
@@ -85,16 +85,17 @@ def save(path: Path, network: Network, *, about: Mapping[str, Any]) -> None:
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
-    write_bytes(path, to_bytes(tensors, metadata={KEY: text}))
+    write_bytes(Path(path), to_bytes(tensors, metadata={KEY: text}))
 
 
-def load(path: Path) -> tuple[Network, dict[str, Any]]:
+def load(path: Path | str) -> tuple[Network, dict[str, Any]]:
     """The network of a checkpoint, ready to evaluate (on the CPU), and what is known about it.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is truncated, not ours, or of a network that this version does not know.
     """
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {path}")
     try:
@@ -157,7 +158,7 @@ def load_official(network: Network, state_dict: Mapping[str, Tensor]) -> Loaded:
     )
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path | str) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors``, ``.pt`` or ``.pth`` file, unwrapped, without running it.
 
     What training frameworks keep beside the weights (mmengine its logs) is left unread.
@@ -166,6 +167,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         FileNotFoundError: there is no such file.
         ValueError: it is broken, holds no tensors, or needs code to be run.
     """
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no weights at {path}")
     try:

@@ -1,6 +1,6 @@
 """Clip: one performed action, as the joints of one or more persons over some frames."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,10 +35,10 @@ class Clip:
     """
 
     id: str
-    joints: Float32[np.ndarray, "m t v c"]
+    joints: Float32[np.ndarray, "m t v c"] = field(repr=False)  # pages of numbers
     layout: Layout
     label: int = UNLABELLED
-    scores: Float32[np.ndarray, "m t v"] = None  # type: ignore[assignment]
+    scores: Float32[np.ndarray, "m t v"] = field(default=None, repr=False)  # type: ignore[assignment]
     splits: tuple[str, ...] = ()
     subject: int | None = None
     camera: int | None = None
@@ -102,3 +102,38 @@ class Clip:
 
     def _refuse(self, why: str) -> None:
         raise ValueError(f"clip {self.id!r}: {why}")
+
+
+def changed(
+    part: Callable[..., Any],
+    joints: Float32[np.ndarray, "m t v c"],
+    scores: Float32[np.ndarray, "m t v"],
+    **told: Any,
+) -> tuple[Float32[np.ndarray, "m s v c"], Float32[np.ndarray, "m s v"]]:
+    """What a degradation or a completion makes of a clip, held to what it must give.
+
+    Args:
+        part: called with joints, scores and what is told.
+        joints: of the clip.
+        scores: of the clip.
+        told: the layout, and the chance of a degradation.
+
+    Raises:
+        ValueError: the part refuses the clip, or gives anything but joints and scores of the same
+            persons and joints; the line names the part.
+    """
+    name = type(part).__name__
+    try:
+        answer = part(joints, scores, **told)
+    except ValueError as error:  # of numpy's it would not be known where in a run it came from
+        raise ValueError(f"{name}: {error}") from error
+    came = [np.shape(one) for one in answer] if isinstance(answer, tuple) else []
+    m, _, v, c = joints.shape
+    frames = came[0][1] if came and len(came[0]) == 4 else 0
+    if came != [(m, frames, v, c), (m, frames, v)]:
+        got = " and ".join(map(str, came)) if len(came) > 1 else type(answer).__name__
+        raise ValueError(
+            f"{name} gives {got}; of joints {joints.shape} and scores {scores.shape} it must "
+            "return both, of as many persons, joints and coordinates"
+        )
+    return answer

@@ -31,15 +31,29 @@ PLAIN = str | int | float | list | dict | None
 """What a recipe or a command line can give as an option."""
 
 
-def _fitting(where: str, annotation: Any, value: Any) -> Any:
+def parameters(part: type) -> dict[str, inspect.Parameter]:
+    """What a part is made with, by name; an annotation that is text is what it stands for."""
+    try:
+        signature = inspect.signature(part, eval_str=True)
+    except Exception:  # whatever the text says, such as a name that is imported for checkers alone
+        signature = inspect.signature(part)
+    return dict(signature.parameters)
+
+
+def annotated(parameter: inspect.Parameter) -> bool:
+    """Whether the type of an option is known: not all who write a part of their own say it."""
+    return parameter.annotation is not parameter.empty and not isinstance(parameter.annotation, str)
+
+
+def _fitting(where: str, option: inspect.Parameter, value: Any) -> Any:
     """A plain value as the type that an option is annotated with; ValueError if it is none."""
-    if not isinstance(value, PLAIN):
+    if not isinstance(value, PLAIN) or not annotated(option):
         return value
     from pydantic import ConfigDict, TypeAdapter, ValidationError  # most commands need no part
 
     lenient = ConfigDict(arbitrary_types_allowed=True, coerce_numbers_to_str=True)
     try:
-        return TypeAdapter(annotation, config=lenient).validate_python(value)
+        return TypeAdapter(option.annotation, config=lenient).validate_python(value)
     except ValidationError as error:
         wrong = error.errors()[0]
         if wrong["type"] == "literal_error":  # the part names the nearest word
@@ -51,7 +65,7 @@ def build(kind: str, part: type, options: Mapping[str, Any], *given: Any) -> Any
     """Make a part from the options of a recipe, so that a wrong option is one clear line."""
     accepted = {
         name: parameter
-        for name, parameter in list(inspect.signature(part).parameters.items())[len(given) :]
+        for name, parameter in list(parameters(part).items())[len(given) :]
         if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     }
     fitting: dict[str, Any] = {}
@@ -60,8 +74,7 @@ def build(kind: str, part: type, options: Mapping[str, Any], *given: Any) -> Any
             raise ValueError(
                 f"{kind} {part.__name__} has no option {option!r}; {nearest(option, accepted)}"
             )
-        annotation = accepted[option].annotation
-        fitting[option] = _fitting(f"{kind} {part.__name__}: {option}", annotation, value)
+        fitting[option] = _fitting(f"{kind} {part.__name__}: {option}", accepted[option], value)
     needed = [
         option
         for option, parameter in accepted.items()

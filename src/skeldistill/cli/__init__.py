@@ -1,5 +1,6 @@
 """The command line: parse, call one function, and say in one line what went wrong."""
 
+import os
 import sys
 
 import typer
@@ -22,6 +23,9 @@ from skeldistill.cli import (
     submit,
     weights,
 )
+
+TRACEBACK = "SKELDISTILL_TRACEBACK"
+"""Set to anything, it shows where an error arose: for those who write a part of their own."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -75,6 +79,8 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         code = stopping.INTERRUPTED
     except (OSError, ValueError) as error:
+        if os.environ.get(TRACEBACK):
+            raise
         typer.echo(f"skeldistill: {one_line(error)}", err=True)
         sys.exit(1)
     except Exception as error:

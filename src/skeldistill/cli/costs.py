@@ -54,7 +54,7 @@ def cost(
     from skeldistill import layouts
     from skeldistill.shelf import build
 
-    options = {"classes": classes, "persons": persons, **parsed(option)}
+    options = {"classes": classes, "persons": persons, "channels": 3, **parsed(option)}
     joints = layouts.find(layout)
     with loading():
         from skeldistill import cost as costs

@@ -74,11 +74,13 @@ def parts(
 
 def _explain(part: type) -> None:
     """All that its docstring says, then every option with its default."""
+    from skeldistill.shelf import annotated
+
     typer.echo(inspect.cleandoc(part.__doc__ or part.__name__))
     table = Table("option", "default", "kind")
     for name, option in _options(part).items():
         default = "(needed)" if option.default is option.empty else repr(option.default)
-        kind = option.annotation
+        kind = option.annotation if annotated(option) else ""
         table.add_row(name, default, kind.__name__ if isinstance(kind, type) else str(kind))
     typer.echo()
     if table.rows:
@@ -90,11 +92,12 @@ def _explain(part: type) -> None:
 def _options(part: type) -> dict[str, inspect.Parameter]:
     """What a recipe may say of a part; the data say the rest."""
     from skeldistill.networks.network import Network
+    from skeldistill.shelf import parameters
 
     told = FROM_THE_DATA if issubclass(part, Network) else ()
     return {
         name: parameter
-        for name, parameter in inspect.signature(part).parameters.items()
+        for name, parameter in parameters(part).items()
         if parameter.kind is parameter.KEYWORD_ONLY and name not in told
     }
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 
 from skeldistill import completions, degradations, recipe
+from skeldistill.clip import changed
 from skeldistill.data.batch import Batch
 from skeldistill.data.joined import Joined
 from skeldistill.data.pairing import SOLITARY, Clips
@@ -105,7 +106,9 @@ class Side:
             arrays = apply(
                 self._degradations, clip.joints, clip.scores, layout=self.layout, rng=rng
             )
-            worse.append(self._fill(*arrays, layout=self.layout) if self._fill else arrays)
+            if self._fill is not None:
+                arrays = changed(self._fill, *arrays, layout=self.layout)
+            worse.append(arrays)
         return Joined.of(worse)
 
 

@@ -8,7 +8,7 @@ classes, provenance) is JSON in the schema's metadata under the key ``skeldistil
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,10 @@ class Store:
     units: str
     classes: tuple[str, ...]
     provenance: Mapping[str, Any]
-    coordinates: Float32[np.ndarray, " everything"]
-    joint_offsets: Int64[np.ndarray, " n"]
-    score_offsets: Int64[np.ndarray, " n"]
-    table: pa.Table
+    coordinates: Float32[np.ndarray, " everything"] = field(repr=False)
+    joint_offsets: Int64[np.ndarray, " n"] = field(repr=False)
+    score_offsets: Int64[np.ndarray, " n"] = field(repr=False)
+    table: pa.Table = field(repr=False)
 
     @classmethod
     def open(cls, path: Path | str) -> "Store":
@@ -254,10 +254,10 @@ def _description(path: Path, schema: pa.Schema) -> dict[str, Any]:
             f"{path} was written by a newer program ({about['written_with']}, store format "
             f"{about['format']}; this one reads up to {FORMAT}); upgrade skeldistill"
         )
-    for field in SCHEMA:
-        kind = schema.field(field.name).type
-        if kind != field.type:
-            raise ValueError(f"column {field.name!r} holds {kind}, not {field.type}")
+    for column in SCHEMA:
+        kind = schema.field(column.name).type
+        if kind != column.type:
+            raise ValueError(f"column {column.name!r} holds {kind}, not {column.type}")
     return about
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from skeldistill import completions, degradations, readers, recipe
+from skeldistill.clip import changed
 from skeldistill.data import labelling
 from skeldistill.data.importing import import_source
 from skeldistill.data.store import Store
@@ -107,7 +108,7 @@ def derived(
             rng = clip_rng(seed, chance + clip.id)
             joints, scores = apply(parts, clip.joints, clip.scores, layout=clip.layout, rng=rng)
             if fill is not None:
-                joints, scores = fill(joints, scores, layout=clip.layout)
+                joints, scores = changed(fill, joints, scores, layout=clip.layout)
             writer.write(clip.with_joints(joints, scores))
     return Store.open(made)
 

@@ -98,7 +98,22 @@ def at_severity(name: str, severity: int) -> Degradation:
     part = find(name)
     if severity not in range(6):
         raise ValueError(f"severity must be a whole number from 0 to 5, got {severity!r}")
-    return part(**part.severities[severity - 1]) if severity else Identity()
+    return part(**options_at(name, severity)) if severity else Identity()
+
+
+def options_at(name: str, severity: int) -> Mapping[str, Any]:
+    """The options of a degradation at a severity from 1 to 5.
+
+    Raises:
+        ValueError: no such degradation, or one that does not state five severities.
+    """
+    severities = find(name).severities
+    if len(severities) != 5:
+        raise ValueError(
+            f"degradation {name} states {len(severities)} severities, where robustness needs five "
+            "sets of options, from mild to hard; state them in its class"
+        )
+    return severities[severity - 1]
 
 
 __all__ = [
@@ -131,4 +146,5 @@ __all__ = [
     "degrade",
     "find",
     "for_clips",
+    "options_at",
 ]

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -18,7 +18,7 @@ class Degradation(ABC):
     know that it errs.
     """
 
-    severities: ClassVar[tuple[Mapping[str, Any], ...]]
+    severities: ClassVar[tuple[Mapping[str, Any], ...]] = ()
     """Five sets of options, from mild to hard; see `at_severity`."""
 
     shortens: ClassVar[bool] = False
@@ -26,6 +26,10 @@ class Degradation(ABC):
 
     shown: bool = False
     """Whether it acts on what a network is shown rather than on the clip; see `blanked`."""
+
+    if TYPE_CHECKING:  # of a class found by name, a checker cannot know the options
+
+        def __init__(self, **options: Any) -> None: ...
 
     @abstractmethod
     def __call__(

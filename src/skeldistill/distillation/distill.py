@@ -11,8 +11,9 @@ from skeldistill.data.batch import Batch
 from skeldistill.data.dataset import Examples
 from skeldistill.distillation.ensemble import Ensemble
 from skeldistill.losses.global_contrastive import GlobalContrastive
-from skeldistill.losses.loss import Loss
+from skeldistill.losses.loss import Loss, one_number
 from skeldistill.losses.part_contrastive import PartContrastive
+from skeldistill.networks.contract import require_said
 from skeldistill.networks.network import Network
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import LossTerm
@@ -144,6 +145,7 @@ class Distiller(nn.Module):
                 return self._judge(said, batch)
 
         said = self.student.learn(batch.joints, batch.labels, judge)
+        require_said(self.student, batch.joints, said)
         if not processes.several():
             return said
         own = processes.share(len(said.logits))
@@ -196,16 +198,23 @@ def _shares(
 ) -> dict[str, Tensor]:
     """The parts of a loss; where there are several processes, this one's share of each."""
     if not processes.several():
-        return loss.terms(student, teacher, labels)
+        return _parts(loss, student, teacher, labels)
     if loss.in_shares:
-        parts = loss.terms(student, teacher, labels)
+        parts = _parts(loss, student, teacher, labels)
     else:
         with processes.alone():
-            parts = loss.terms(student, teacher, labels)
+            parts = _parts(loss, student, teacher, labels)
         parts = {name: processes.share(len(labels)) * value for name, value in parts.items()}
     # backward passes must be the same in all processes, whether or not one's clips have a match
     blank = 0 * student.logits.sum()
     return {name: value if value.requires_grad else value + blank for name, value in parts.items()}
+
+
+def _parts(
+    loss: Loss, student: Prediction, teacher: Prediction, labels: Tensor
+) -> dict[str, Tensor]:
+    parts = loss.terms(student, teacher, labels)
+    return {name: one_number(loss, value) for name, value in parts.items()}
 
 
 def _scatter(tensor: Tensor, places: Tensor, clips: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Layout: which joints a skeleton has, how they hang together, and what mirrors what."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -32,11 +32,11 @@ class Layout:
     """
 
     name: str
-    joints: tuple[str, ...]
-    bones: Mapping[str, str]
-    centre: str
-    mirror: Mapping[str, str]
-    parts: Mapping[str, tuple[str, ...]]
+    joints: tuple[str, ...] = field(repr=False)  # a name is enough wherever a layout is shown
+    bones: Mapping[str, str] = field(repr=False)
+    centre: str = field(repr=False)
+    mirror: Mapping[str, str] = field(repr=False)
+    parts: Mapping[str, tuple[str, ...]] = field(repr=False)
 
     def __post_init__(self) -> None:
         if len(set(self.joints)) != len(self.joints):
@@ -109,10 +109,10 @@ class Layout:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Layout":
         """The inverse of `to_dict`; raises ValueError for what is missing or does not hold."""
-        fields = ("name", "joints", "bones", "centre", "mirror", "parts")
-        for field in fields:
-            if field not in data:
-                raise ValueError(f"layout lacks {field!r}; it needs {', '.join(fields)}")
+        needed = ("name", "joints", "bones", "centre", "mirror", "parts")
+        for name in needed:
+            if name not in data:
+                raise ValueError(f"layout lacks {name!r}; it needs {', '.join(needed)}")
         return cls(
             name=data["name"],
             joints=tuple(data["joints"]),

@@ -65,9 +65,20 @@ def _completed(data: Any, stem: str) -> dict[str, Any]:
         "centre": _name(data["centre"], "centre"),
         "mirror": _pairs(data["mirror"], "mirror", "left joint: right joint")
         if "mirror" in data
-        else naming.mirror(joints),
+        else _mirror_by_name(joints),
         "parts": _parts(data["parts"]) if "parts" in data else _parts_by_name(joints),
     }
+
+
+def _mirror_by_name(joints: Sequence[str]) -> Mapping[str, str]:
+    pairs = naming.mirror(joints)
+    alone = [(left, right) for left, right in pairs.items() if right not in joints]
+    if alone:
+        raise ValueError(
+            f"joint {alone[0][0]!r} has no {alone[0][1]!r} that mirrors it; name it, or state "
+            "`mirror`, in which what is left out mirrors itself"
+        )
+    return pairs
 
 
 def _parts(value: Any) -> dict[str, list[str]]:

@@ -86,6 +86,26 @@ class Loss(nn.Module):
         """
 
 
+def require_defined(loss: object) -> None:
+    """Refuse a loss that says nothing of itself; ValueError names it."""
+    name = type(loss).__name__
+    if not isinstance(loss, Loss):
+        raise ValueError(f"{name} is no loss of ours; derive it from skeldistill's Loss")
+    if type(loss).forward is Loss.forward and type(loss).terms is Loss.terms:
+        raise ValueError(f"loss {name} defines neither forward nor terms; define one of them")
+
+
+def one_number(loss: Loss, value: object) -> Float[Tensor, ""]:
+    """The value of a loss; raises ValueError if it is anything but one number, as a tensor."""
+    if not isinstance(value, Tensor) or value.ndim:
+        came = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(
+            f"loss {type(loss).__name__} gives {came}; a loss is one number, the mean over clips, "
+            "as a tensor"
+        )
+    return value
+
+
 def require_joints(loss: str, about: LossContext) -> None:
     """Refuse networks without joints in their features; ValueError names loss and network."""
     for side, network in about.without_joints.items():

@@ -101,15 +101,17 @@ class DeepLSTM(Network):
         cell: Float[Tensor, "l n e"],
     ) -> tuple[Float[Tensor, "n t e"], Float[Tensor, "l n e"], Float[Tensor, "l n e"]]:
         """What the last layer knows after every frame, and what all know after the last one."""
-        # Not called as a module, whose copy of the list of its weights exports warn of.
-        return torch.lstm(
-            frames,
-            (hidden, cell),
-            list(self.recurrent.parameters()),
-            self.recurrent.bias,
-            self.layers,
-            self.recurrent.dropout,
-            self.training,
-            False,  # one direction
-            True,  # batch first
-        )
+        # Without AVX-512, processors have no recurrent layers in bfloat16, and PyTorch fails.
+        with torch.autocast("cpu", enabled=False):
+            # Not called as a module, whose copy of the list of its weights exports warn of.
+            return torch.lstm(
+                frames,
+                (hidden, cell),
+                list(self.recurrent.parameters()),
+                self.recurrent.bias,
+                self.layers,
+                self.recurrent.dropout,
+                self.training,
+                False,  # one direction
+                True,  # batch first
+            )

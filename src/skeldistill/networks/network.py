@@ -48,7 +48,7 @@ class Network(nn.Module):
     closed_form_passes: int = 0
 
     def __init__(
-        self, layout: Layout, *, classes: int, persons: int, channels: int, width: float = 1.0
+        self, layout: Layout, *, classes: int, persons: int, channels: int = 3, width: float = 1.0
     ) -> None:
         super().__init__()
         if min(classes, persons, channels) < 1 or not 0 < width < math.inf:
@@ -122,9 +122,19 @@ class Network(nn.Module):
         return source.state_dict()
 
     def options(self) -> dict[str, Any]:
-        """The arguments it was made with, but for the layout."""
-        names = inspect.signature(type(self)).parameters
-        return {name: getattr(self, name) for name in names if name != "layout"}
+        """The arguments it was made with, but for the layout.
+
+        Raises:
+            ValueError: one of them is not kept, so that nothing could make the network again.
+        """
+        names = [name for name in inspect.signature(type(self)).parameters if name != "layout"]
+        for name in names:
+            if not hasattr(self, name):
+                raise ValueError(
+                    f"network {type(self).__name__} does not keep its argument {name!r}, without "
+                    f"which a checkpoint cannot make it again; set self.{name} when it is made"
+                )
+        return {name: getattr(self, name) for name in names}
 
     def train(self, mode: bool = True) -> "Network":
         """Switch to training; every part with only frozen weights stays in evaluation mode.

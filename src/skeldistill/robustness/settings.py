@@ -43,7 +43,7 @@ class Setting:
     def options(self) -> dict[str, Any]:
         """Those of the severity, and those that are given."""
         name, _, given = self.degradation.partition(":")
-        options = dict(degradations.find(name).severities[self.severity - 1])
+        options = dict(degradations.options_at(name, self.severity))
         for one in re.split(r",(?=\w+=)", given) if given else ():
             key, equals, value = one.partition("=")
             if not equals:

@@ -16,7 +16,8 @@ from skeldistill.distillation.ensemble import Ensemble
 from skeldistill.distillation.knowledge import share_knowledge
 from skeldistill.distillation.reviser import Reviser, pointwise_weights
 from skeldistill.files import whole, write_text
-from skeldistill.losses.loss import Loss, LossContext
+from skeldistill.losses.loss import Loss, LossContext, require_defined
+from skeldistill.networks.contract import require_stated
 from skeldistill.networks.network import Network
 from skeldistill.recipe import LossTerm, Method, Recipe, Training
 from skeldistill.shelf import build
@@ -183,7 +184,8 @@ def _one(teachers: Iterable[Network]) -> Network:
 
 
 def _try(network: Network, side: Side) -> None:
-    """Refuse clips of a size that the network does not take, such as another number of frames."""
+    """Refuse a network that lacks something, or clips of a size that it does not take."""
+    require_stated(network)
     shape = (side.sampling.persons, side.sampling.frames, side.layout.num_joints, side.channels)
     network.check(torch.zeros(1, *shape))
 
@@ -234,10 +236,13 @@ def _losses(
             if not network.keeps_joints
         },
     )
-    return {
+    made = {
         term.name: (term, build("loss", losses.find(term.name), term.options, context))
         for term in method.losses
     }
+    for _, loss in made.values():
+        require_defined(loss)
+    return made
 
 
 def _refuse_mixing(task: Task, student: Network, losses: Sequence[Loss]) -> None:
