@@ -149,8 +149,8 @@ def kept_note(results: Robustness) -> str:
     return (
         "Kept: mean top-1 over all degradations and severities, relative to the clean accuracy of "
         f"{_reference(results)}, which is taken as known. The columns after it: mean top-1 over "
-        "the five severities. 95 % intervals over seeds and clips, with one seed over folds, by "
-        "Student's t."
+        "the five severities. 95 % intervals over seeds and clips, with one seed over folds or "
+        "clips, whichever is longer, by Student's t."
     )
 
 
