@@ -65,6 +65,16 @@ def test_a_method_is_no_better_than_itself(runs):
     assert (found.difference, found.p, found.mcnemar_p, found.cohens_h) == (0, 1, 1, 0)
 
 
+def test_experiments_of_one_name_are_told_apart(tmp_path, monkeypatch):
+    for folder, right in (("new", [1, 1]), ("old", [1, 0])):
+        finish(tmp_path / folder / "demo", "SKD", 0, np.array(right, bool))
+    monkeypatch.chdir(tmp_path / "new" / "demo")
+    new, old = open_finished(".:SKD"), open_finished("../../old/demo:SKD")
+    assert new.name == "demo:SKD"
+    assert between(new, old).sentence.startswith(".:SKD against ../../old/demo:SKD: +50.0")
+    assert between(new, new).sentence.startswith("demo:SKD against demo:SKD: +0.0")
+
+
 def test_seeds_that_differ_are_paired_in_order(tmp_path):
     right = np.array([1, 0, 1], bool)
     for method, seeds in (("one", (0, 1, 2)), ("two", (7, 8))):

@@ -131,6 +131,10 @@ def embedded(text: str) -> str:
     return re.findall(r'id="data">(.*?)</script>', text, re.DOTALL)[0]
 
 
+def test_the_page_says_what_above_noise_means(html: str):
+    assert "leaves out zero, that the test by clip has p below 0.05" in html
+
+
 def test_one_seed_has_no_interval_and_says_so():
     one = fake(runs=1)
     said = words(page.render(one))

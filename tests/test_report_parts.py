@@ -102,6 +102,21 @@ def test_quantity(value: float | None, said: str):
     assert tables.quantity(value) == said
 
 
+@pytest.mark.parametrize(
+    ("value", "said"), [(None, "\u2013"), (12.345, "12.3 ms"), (999.7, "1 s"), (1234.5, "1.23 s")]
+)
+def test_latency(value: float | None, said: str):
+    assert tables.latency(value) == said
+
+
+@pytest.mark.parametrize("name", ["[wave]", "*wave*"])
+def test_no_name_is_an_argument_of_the_line_before(results: dict, name: str):
+    """As LaTeX takes a bracket or a star after a rule, or after the end of a line."""
+    hostile = results | {"classes": [name, *results["classes"][1:]]}
+    lines = sheets.classes(hostile).as_latex().splitlines()
+    assert lines[lines.index(r"\midrule") + 1].startswith(f"{{}}{name} & ")
+
+
 def simple(scores: dict[str, tuple[str, str, float]], *comparisons: tuple) -> dict:
     """Results of two runs a method from name -> (kind, view, mean top-1)."""
     keys = ("method", "against", "difference", "low", "high", "above_noise")
@@ -198,6 +213,25 @@ def test_the_strongest_plain_rival_decides():
     easy = ("D", "S", 10.0, 4.0, 16.0, True)
     hard = ("D", "A", 1.0, -3.0, 5.0, False)
     assert reading.winner(simple(scores, easy, hard)) is None
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "won"),
+    [
+        ([("A", "S", 15.0, 9.0, 21.0, True), ("D", "A", -5.0, -9.0, -1.0, True)], True),
+        ([("A", "S", 15.0, 9.0, 21.0, True), ("D", "A", -5.0, -11.0, 1.0, False)], False),
+        ([("A", "S", 15.0, 9.0, 21.0, True)], False),
+    ],
+)
+def test_a_student_without_a_teacher_must_lead_over_the_distilled_ones(comparisons, won):
+    scores = TRIO | {"A": ("plain", "low", 75.0)}
+    assert (reading.winner(simple(scores, *comparisons)) is not None) == won
+
+
+def test_nobody_leads_over_a_rival_without_a_comparison():
+    scores = TRIO | {"A": ("plain", "low", 75.0), "B": ("plain", "low", 74.0)}
+    lead = [("A", "S", 15.0, 9.0, 21.0, True), ("D", "A", -5.0, -9.0, -1.0, True)]
+    assert reading.winner(simple(scores, *lead)) is None
 
 
 def test_confusion_change_by_hand():

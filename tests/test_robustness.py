@@ -303,6 +303,14 @@ def test_what_is_blanked_is_said(swept):
     assert note.endswith(": RAGCNParts.")
 
 
+@pytest.mark.parametrize("clean", [0.0, 100.0])
+def test_where_all_clips_are_right_or_wrong_no_interval_is_drawn(swept, clean):
+    one = {**swept["methods"][1], "runs": 3, "clean": {"mean": clean, "low": None, "high": None}}
+    (axes, _) = report.figure({**swept, "methods": [one]}).axes[:2]
+    (band,) = axes.collections
+    assert {x for path in band.get_paths() for x in path.vertices[:, 0]} == {1, 2, 3, 4, 5}
+
+
 def test_no_two_lines_of_a_figure_look_alike(swept):
     one = swept["methods"][1]
     views = ["high", *["low"] * 5, "high", *["low"] * 5]

@@ -52,4 +52,6 @@ def tabular(
 
 
 def _line(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
+    line = " & ".join(cells) + r" \\"
+    # A bracket or a star that comes first would be an argument of the rule or line before.
+    return f"{{}}{line}" if line.startswith(("[", "*")) else line

@@ -29,8 +29,9 @@ SIDES = {"left": BLUE, "right": ORANGE, "middle": "#4a545e"}
 
 
 def plain(text: Any) -> str:
-    """Text that matplotlib does not take for a formula."""
-    return str(text).replace("$", r"\$")
+    """Text that matplotlib takes neither for a formula nor, in a legend, for one to leave out."""
+    shown = str(text).replace("$", r"\$")
+    return f"\u200b{shown}" if shown.startswith("_") else shown
 
 
 @contextmanager

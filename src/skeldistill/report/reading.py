@@ -117,14 +117,15 @@ def leads(comparison: Results | None) -> bool:
 
 
 def winner(results: Results) -> Method | None:
-    """The best low-quality method, if its lead over the strongest plain rival is above noise."""
+    """The best low-quality method, if its lead over its strongest rival is above noise.
+
+    The rivals of a distilled student are those without a teacher, of one without a teacher all
+    others. Nobody wins over a rival that it was not compared with.
+    """
     found = best(methods(results, view="low"))
-    rivals = [m for m in methods(results, view="low", kind="plain") if m is not found]
-    for rival in sorted(rivals, key=lambda m: -(mean(m) or 0.0)):
-        comparison = compared(results, found, rival)
-        if comparison is not None:
-            return found if leads(comparison) else None
-    return None
+    kind = "plain" if found and found.get("kind") == "distilled" else None
+    rival = best([m for m in methods(results, view="low", kind=kind) if m is not found])
+    return found if leads(compared(results, found, rival)) else None
 
 
 def gap_closed(method: Method) -> dict[str, float | None] | None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from skeldistill.report.palette import (
     plain,
     text_stays_text,
 )
+from skeldistill.report.reading import interval
 from skeldistill.report.tables import score
 
 Robustness = dict[str, Any]
@@ -92,7 +94,8 @@ def _panel(axes: Axes, entry: dict[str, Any], methods: list[dict[str, Any]]) -> 
             label=plain(method["name"]),
         )
         if method["runs"] > 2:  # of two runs, the interval fills the panel
-            low, high = ([point[end] for point in points] for end in ("low", "high"))
+            ends = [interval(point) or (nan, nan) for point in points]  # all right, all wrong: none
+            low, high = zip(*ends, strict=True)
             axes.fill_between(range(6), low, high, color=colour, alpha=0.12, linewidth=0)
     axes.set_title(entry["name"], fontsize=10)
     axes.set_xticks(range(6), ["clean", *_ticks(entry["severities"])], fontsize=7, rotation=35)
@@ -149,8 +152,8 @@ def kept_note(results: Robustness) -> str:
     return (
         "Kept: mean top-1 over all degradations and severities, relative to the clean accuracy of "
         f"{_reference(results)}, which is taken as known. The columns after it: mean top-1 over "
-        "the five severities. 95 % intervals over seeds and clips, with one seed over folds, by "
-        "Student's t."
+        "the five severities. 95 % intervals over seeds and clips, with one seed over folds or "
+        "clips, whichever is longer, by Student's t."
     )
 
 

@@ -100,9 +100,12 @@ def quantity(value: Any) -> str:
 
 
 def latency(value: Any) -> str:
-    """Milliseconds a clip takes: 12.3 ms."""
+    """What a clip takes: 12.3 ms, 1.23 s."""
     milliseconds = number(value)
-    return UNKNOWN if milliseconds is None else f"{milliseconds:.3g} ms"
+    if milliseconds is None:
+        return UNKNOWN
+    seconds = milliseconds >= 999.5
+    return f"{milliseconds / 1000:.3g} s" if seconds else f"{milliseconds:.3g} ms"
 
 
 def as_text(results: Results) -> Table:

@@ -38,7 +38,8 @@ from skeldistill.training.machine import machine
 
 INTERVALS = (
     "Ours: mean and 95 % interval over seeds and clips, by Student's t; a clip that several folds "
-    "test is one clip. With one seed it is over folds; of losses it is over all folds and seeds. "
+    "test is one clip. With one seed it is over folds, or over clips where that is longer; of "
+    "losses it is over all folds and seeds. "
     "Difference: ours less printed, with the same interval; what is printed has none."
 )
 OF_A_ROW = ("parameters", "multiply_adds", "latency_ms", "seconds")

@@ -16,11 +16,17 @@ from skeldistill.training.task import MEASURED, SAID, said_in
 class Finished:
     """What a method of an experiment said.
 
-    name: ``experiment:method``. said: by fold, then by seed.
+    root: the experiment's folder. said: by fold, then by seed.
     """
 
-    name: str
+    root: Path
+    method: str
     said: dict[int, dict[int, Said]]
+
+    @property
+    def name(self) -> str:
+        """``experiment:method``."""
+        return f"{self.root.name or self.root.resolve().name}:{self.method}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +92,7 @@ def open_finished(text: str) -> Finished:
             f"{root}: {one} and {other} were trained under other settings or on other data, and "
             "are no seeds of one method; `skeldistill run` again those that are old, or delete them"
         )
-    return Finished(name=f"{root.name}:{method}", said=said)
+    return Finished(root=root, method=method, said=said)
 
 
 def _parted(text: str) -> tuple[Path, str | None]:
@@ -135,9 +141,10 @@ def between(method: Finished, against: Finished) -> Between:
     clips = sum(map(len, common))
     asked = sum(len(fold) for one in (mine, other) for fold in one.ids)
     mine, other = mine.only(common), other.only(common)
+    names = _names(method, against)
     return Between(
-        method=method.name,
-        against=against.name,
+        method=names[0],
+        against=names[1],
         accuracies=(mine.accuracy, other.accuracy),
         clips=clips,
         distinct=len(set().union(*common)),
@@ -146,6 +153,13 @@ def between(method: Finished, against: Finished) -> Between:
         left_out=asked - 2 * clips,
         comparison=compare(mine.rights, other.rights, ids=common),
     )
+
+
+def _names(method: Finished, against: Finished) -> tuple[str, str]:
+    """What both are called: with their paths where folders elsewhere have one name."""
+    if method.name != against.name or method.root.resolve() == against.root.resolve():
+        return method.name, against.name
+    return f"{method.root}:{method.method}", f"{against.root}:{against.method}"
 
 
 def _seeds(method: Finished, against: Finished, folds: list[int]) -> list[tuple[int, int]]:

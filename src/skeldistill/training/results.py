@@ -27,8 +27,8 @@ INTERVALS = (
     "95 % intervals over seeds and clips, by Student's t (Welch and Satterthwaite), of the share "
     "of the gap by bootstrap; comparisons and the share of the gap on the same clips for all "
     "methods. A clip that several folds test is one clip: all answers about it count as one. With "
-    "one seed, intervals of accuracies are Student's t over folds. p by a sign-flip test by clip, "
-    "which knows nothing of training's noise."
+    "one seed, intervals of accuracies are Student's t over folds, or over clips where that is "
+    "longer. p by a sign-flip test by clip, which knows nothing of training's noise."
 )
 
 

@@ -117,20 +117,22 @@ def accuracy(rights: Rights, *, ids: Ids | None = None) -> Interval:
 
     The interval, Student's t over seeds and clips, is of what other trainings would say of other
     clips of the kind; over the runs of a fold alone it would know nothing of the clips. With one
-    training a fold it is over folds, and with one fold as well there is none; nor is there where
-    all clips are right, or all wrong.
+    training a fold it is over folds, but no shorter than over clips, of which folds that test the
+    same know nothing; with one fold as well there is none, nor where all clips are right, or all
+    wrong.
 
     `ids` are as for `compare`.
     """
     mean = 100 * _mean(rights)
-    if min(len(fold) for fold in rights) == 1:
-        if len(rights) == 1:
-            return Interval(mean=mean, low=None, high=None)
-        half = _half_over_folds([100 * float(fold.mean()) for fold in rights], rights, mean)
-    else:
-        half = 100 * _half_interval(rights, Distinct.of(rights, ids))
-        if not half:  # clips that all say the same do not tell how much others would differ
-            return Interval(mean=mean, low=None, high=None)
+    once = min(len(fold) for fold in rights) == 1
+    if once and len(rights) == 1:
+        return Interval(mean=mean, low=None, high=None)
+    half = 100 * _half_interval(rights, Distinct.of(rights, ids))
+    if once:
+        apart = _half_over_folds([100 * float(fold.mean()) for fold in rights], rights, mean)
+        half = max(half, apart)
+    if not half:  # clips that all say the same do not tell how much others would differ
+        return Interval(mean=mean, low=None, high=None)
     return Interval(mean=mean, low=max(0.0, mean - half), high=min(100.0, mean + half))
 
 
@@ -309,6 +311,7 @@ def _sign_flip(
     differences = distinct.sums(
         [(a - b).mean(axis=0) for a, b in zip(method, against, strict=True)]
     )
+    differences = differences[np.abs(differences) > 1e-9]  # a swap of equals changes nothing
     observed = abs(differences.sum())
     signs = rng.choice([-1.0, 1.0], (draws, len(differences)))
     as_much = np.abs(signs @ differences) >= observed - 1e-12
