@@ -120,6 +120,17 @@ def test_what_cannot_be_compared_is_refused(runs, left, right, message):
         between(open_finished(f"{folder}/{left}"), open_finished(f"{folder}/{right}"))
 
 
+def test_damaged_answers_are_named_in_one_line(runs, skeldistill):
+    damaged = runs[0] / "fold0/SKD/seed1/said.npz"
+    whole = damaged.read_bytes()
+    for left in (0, len(whole) // 2):
+        damaged.write_bytes(whole[:left])
+        code, _, err = skeldistill("compare", f"{runs[0]}:SKD", f"{runs[1]}:low")
+        assert code == 1
+        assert f"{damaged} is damaged" in err
+        assert "delete its folder" in err
+
+
 def test_other_data_is_refused(runs, tmp_path):
     finish(tmp_path / "c", "low", 0, np.ones(4, bool), labels=np.array([1, 1, 1, 1]))
     finish(tmp_path / "d", "low", 0, np.ones(4, bool), ids=["p", "q", "r", "s"])

@@ -11,7 +11,15 @@ from stores import small_experiment
 from skeldistill import recipe
 from skeldistill.prediction import Prediction
 from skeldistill.report import embeddings, figures, maps, overlap, page, responses, strips
-from skeldistill.training.features import CLASSES, KEPT, OF_EACH, chosen, joint_responses, shared
+from skeldistill.training.features import (
+    CLASSES,
+    KEPT,
+    OF_EACH,
+    _is_kept,
+    chosen,
+    joint_responses,
+    shared,
+)
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +217,17 @@ def test_a_projection_keeps_clusters_apart_and_is_the_same_again(channels):
     middle = points[:10].mean(axis=0), points[10:].mean(axis=0)
     apart = np.linalg.norm(middle[0] - middle[1])
     assert apart > 2 * np.linalg.norm(points[:10] - middle[0], axis=1).mean()
+
+
+def test_damaged_features_are_named_in_one_line(tmp_path):
+    path = tmp_path / "features.npz"
+    np.savez(path, labels=np.arange(9))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(
+        ValueError, match=r"features\.npz cannot be read .*; delete it and run again"
+    ):
+        maps.added(fake(), path)
+    assert not _is_kept(path, "")
 
 
 def test_a_run_keeps_features_and_report_draws_them(tmp_path, skeldistill, monkeypatch):

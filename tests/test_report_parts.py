@@ -117,6 +117,15 @@ def test_no_name_is_an_argument_of_the_line_before(results: dict, name: str):
     assert lines[lines.index(r"\midrule") + 1].startswith(f"{{}}{name} & ")
 
 
+def test_a_legend_leaves_no_name_out(results: dict):
+    """Matplotlib leaves out what begins with an underscore."""
+    hidden = json.loads(json.dumps(results))
+    for method in hidden["methods"]:
+        method["name"] = f"_{method['name']}"
+    said = [entry.get_text() for entry in figures.per_class(hidden).legends[0].get_texts()]
+    assert [name.strip("\u200b") for name in said] == ["_teacher", "_student", "_SKD + completion"]
+
+
 def simple(scores: dict[str, tuple[str, str, float]], *comparisons: tuple) -> dict:
     """Results of two runs a method from name -> (kind, view, mean top-1)."""
     keys = ("method", "against", "difference", "low", "high", "above_noise")

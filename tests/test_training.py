@@ -595,6 +595,15 @@ def test_logits_that_are_no_numbers_name_nothing():
     assert Said(logits=nothing, labels=np.array([0, 1]), ids=("a", "b")).accuracy(5) == 0
 
 
+def test_a_confusion_matrix_holds_as_many_right_as_there_are():
+    """A tie counts against the network there, too, as does what is no number."""
+    logits = np.array([[1, 1, 0], [np.nan] * 3, [0, 2, 2], [0, 0, 3]], np.float32)
+    said = Said(logits=logits, labels=np.array([0, 0, 1, 2]), ids=tuple("abcd"))
+    assert said.answers.tolist() == [1, 1, 2, 2]
+    assert np.trace(said.confusion()) == said.right.sum() == 1
+    assert said.confusion().sum() == 4
+
+
 def test_a_teacher_may_see_more_frames_than_its_student(experiment, tmp_path):
     experiment["methods"] = {
         "teacher": {"sampling": {"frames": 24}},

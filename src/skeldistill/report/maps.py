@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from skeldistill.report.reading import Results, best_distilled, number, plain, teacher
+from skeldistill.training.archives import arrays
 
 LEAST = 6
 """Clips below which a map of them says nothing."""
@@ -25,9 +26,7 @@ def added(results: Results, path: Path) -> Results:
     if not path.is_file():
         return results
     try:
-        with np.load(path) as arrays:
-            held = {name: arrays[name] for name in arrays.files}
-        return results | {"maps": _maps(held, results)}
+        return results | {"maps": _maps(arrays(path), results)}
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be read ({error}); delete it and run again") from error
 

@@ -30,6 +30,14 @@ class Said:
         """Which clips were named rightly, ``(n,)``."""
         return self.in_top(1)
 
+    @property
+    def answers(self) -> Int64[np.ndarray, " n"]:
+        """The action that each clip is said to be of, ``(n,)``; the true one only if `right`."""
+        logits = np.nan_to_num(self.logits, nan=float(np.finfo(np.float32).min))
+        wrong = np.flatnonzero(~self.right)
+        logits[wrong, self.labels[wrong]] = -np.inf
+        return logits.argmax(axis=1)
+
     def in_top(self, top: int) -> np.ndarray:
         """Which clips have their action among the `top` most likely, ``(n,)``."""
         return in_top(self.logits, self.labels, top)
@@ -41,7 +49,7 @@ class Said:
     def confusion(self) -> Int64[np.ndarray, "k k"]:
         """Clips by their action (row) and what was said (column)."""
         classes = self.logits.shape[1]
-        cells = self.labels * classes + self.logits.argmax(axis=1)
+        cells = self.labels * classes + self.answers
         return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 

@@ -18,6 +18,7 @@ from skeldistill.losses.part_features import global_features
 from skeldistill.networks.network import Network
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import Recipe
+from skeldistill.training.archives import arrays
 from skeldistill.training.evaluate import Said
 from skeldistill.training.names import FEATURES
 from skeldistill.training.task import MEASURED, NETWORK, Task
@@ -179,7 +180,6 @@ def _mark(tasks: Sequence[Task], ids: Sequence[str]) -> str:
 
 def _is_kept(path: Path, mark: str) -> bool:
     try:
-        with np.load(path) as arrays:
-            return str(arrays["mark"]) == mark
+        return str(arrays(path)["mark"]) == mark
     except (OSError, ValueError, KeyError):
         return False

@@ -107,9 +107,10 @@ def write_predictions(said: Said, classes: tuple[str, ...], path: Path) -> None:
     with whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "action", "said", "probability"])
-        for clip_id, label, row in zip(said.ids, said.labels, probabilities, strict=True):
-            best = int(row.argmax())
-            writer.writerow([clip_id, name(int(label)), name(best), f"{row[best]:.4f}"])
+        for clip_id, label, best, row in zip(
+            said.ids, said.labels.tolist(), said.answers.tolist(), probabilities, strict=True
+        ):
+            writer.writerow([clip_id, name(label), name(best), f"{row[best]:.4f}"])
 
 
 def part_matrix_of(

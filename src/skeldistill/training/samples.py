@@ -21,8 +21,7 @@ def sample_clips(
     """Clips of the first fold and seed, those on which the methods disagree most first."""
     said = {name: tasks[0].said() for name, tasks in by_method.items()}
     answers = {
-        name: dict(zip(one.ids, one.logits.argmax(axis=1).tolist(), strict=True))
-        for name, one in said.items()
+        name: dict(zip(one.ids, one.answers.tolist(), strict=True)) for name, one in said.items()
     }
     on_low = [name for name, method in recipe.methods.items() if method.view == "low"]
     shown = answers[on_low[0]] if on_low else next(iter(answers.values()))

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from skeldistill.data.views import open_views
 from skeldistill.recipe import Data, Method, Part, Recipe, expanded, folder_name
+from skeldistill.training.archives import arrays
 from skeldistill.training.evaluate import Said
 
 NETWORK, SAID, MEASURED = "network.safetensors", "said.npz", "measured.json"
@@ -120,11 +119,17 @@ class Task:
 
 
 def said_in(folder: Path) -> Said:
-    """What the network of a finished task said of every evaluated clip, from the task's folder."""
-    with np.load(folder / SAID) as arrays:
-        return Said(
-            logits=arrays["logits"], labels=arrays["labels"], ids=tuple(arrays["ids"].tolist())
-        )
+    """What the network of a finished task said of every evaluated clip, from the task's folder.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        held = arrays(folder / SAID)
+    except ValueError as error:
+        told = f"{folder / SAID} is damaged ({error})"
+        raise ValueError(f"{told}; delete its folder, and `skeldistill run` again") from error
+    return Said(logits=held["logits"], labels=held["labels"], ids=tuple(held["ids"].tolist()))
 
 
 def _plain(data: Data) -> dict[str, Any]:
