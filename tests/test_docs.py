@@ -13,6 +13,7 @@ from skeldistill import networks, recipe
 from skeldistill.cli import app
 
 ROOT = Path(__file__).parent.parent
+TAKE_RECIPES = ("run", "train", "distill", "recipes")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -67,8 +68,11 @@ def test_links_lead_somewhere(page):
 def test_recipes_that_are_run_ship(page):
     known = {*recipe.shipped(), "RECIPE", "NAME"}
     for _, command, *words in commands(page):
-        if command in ("run", "train", "distill") and words and not words[0].endswith(".yaml"):
+        if command in TAKE_RECIPES and words and not words[0].endswith(".yaml"):
             assert words[0] in known, (page.name, words)
+    families = "|".join({name.partition("-")[0] for name in recipe.shipped()})
+    for named in re.findall(rf"`((?:{families})-[\w.-]+)`", page.read_text(encoding="utf-8")):
+        assert named in known, (page.name, named)
 
 
 def test_every_file_of_a_formula_has_its_page_on_the_site():

@@ -659,7 +659,7 @@ def test_every_step_of_the_steps_example_is_that_of_training(
     every = {"frames": one.joints.shape[1], "frame_choice": "uniform", "test_clips": 1}
     named = Recogniser.of(network, about(**{**sampling, **every})).recognise(one)
     np.testing.assert_allclose(said, named.probabilities, atol=1e-4)
-    assert len((tmp_path / "example.py").read_text().splitlines()) <= 52
+    assert len((tmp_path / "example.py").read_text().splitlines()) <= 51
     assert not any("averaged" in sentence for sentence in prepared["steps"])
     assert sum("All frames are taken" in sentence for sentence in prepared["steps"]) == 1
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skeldistill import checkpoint, degradations, networks
-from skeldistill.clip import changed
+from skeldistill.clip import applied
 from skeldistill.data.batch import Batch
 from skeldistill.degradations import Degradation
 from skeldistill.degradations.seeding import apply
@@ -191,7 +191,7 @@ class Gives(Degradation):
 def test_a_degradation_that_gives_something_else_is_named(what, said, rng):
     joints, scores = np.ones((1, 4, 17, 2), np.float32), np.ones((1, 4, 17), np.float32)
     joints.flags.writeable = False  # as in a store
-    shorter, _ = changed(Gives(), joints, scores, layout=COCO17, rng=rng)
+    shorter, _ = applied(Gives(), joints, scores, layout=COCO17, rng=rng)
     assert shorter.shape == (1, 3, 17, 2)
     with pytest.raises(ValueError, match=re.escape(said)):
         apply([Gives(what=what)], joints, scores, COCO17, rng)

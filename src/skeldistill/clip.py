@@ -104,7 +104,7 @@ class Clip:
         raise ValueError(f"clip {self.id!r}: {why}")
 
 
-def changed(
+def applied(
     part: Callable[..., Any],
     joints: Float32[np.ndarray, "m t v c"],
     scores: Float32[np.ndarray, "m t v"],

@@ -47,13 +47,13 @@ def submit(
     changed = [word for change in changes or [] for word in ("--set", change)]
     changed += ["--seeds", seeds] if seeds else []
     roots, commands = {}, []
-    for path in recipes:
+    for path in map(recipe.find, recipes):
         loaded = load(path, changes, seeds=seeds)
         root = (runs / loaded.name).resolve()
         if root in roots:
             raise ValueError(f"two recipes are called {loaded.name}; give each its own name")
         roots[root] = loaded
-        command = [sys.executable, "-m", "skeldistill", "run", str(recipe.find(path).resolve())]
+        command = [sys.executable, "-m", "skeldistill", "run", str(path.resolve())]
         commands += workers * [[*command, "--out", str(root), *changed]]
     jobs = queueing.submit(commands, runs.resolve() / "jobs", queue=queue, options=parsed(option))
     typer.echo(f"{len(jobs)} jobs: {', '.join(job.job_id for job in jobs)}")

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 
 from skeldistill import completions, degradations, recipe
-from skeldistill.clip import changed
+from skeldistill.clip import applied
 from skeldistill.data.batch import Batch
 from skeldistill.data.joined import Joined
 from skeldistill.data.pairing import SOLITARY, Clips
@@ -107,7 +107,7 @@ class Side:
                 self._degradations, clip.joints, clip.scores, layout=self.layout, rng=rng
             )
             if self._fill is not None:
-                arrays = changed(self._fill, *arrays, layout=self.layout)
+                arrays = applied(self._fill, *arrays, layout=self.layout)
             worse.append(arrays)
         return Joined.of(worse)
 

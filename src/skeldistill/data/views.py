@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from skeldistill import completions, degradations, readers, recipe
-from skeldistill.clip import changed
+from skeldistill.clip import applied
 from skeldistill.data import labelling
 from skeldistill.data.importing import import_source
 from skeldistill.data.store import Store
@@ -108,7 +108,7 @@ def derived(
             rng = clip_rng(seed, chance + clip.id)
             joints, scores = apply(parts, clip.joints, clip.scores, layout=clip.layout, rng=rng)
             if fill is not None:
-                joints, scores = changed(fill, joints, scores, layout=clip.layout)
+                joints, scores = applied(fill, joints, scores, layout=clip.layout)
             writer.write(clip.with_joints(joints, scores))
     return Store.open(made)
 
@@ -205,7 +205,7 @@ def _layout_file(view: recipe.View) -> Path | None:
 
 
 def _held(view: recipe.View, labels: Path | None) -> dict[str, str]:
-    """What the files beside the source hold, so that a changed one makes the view anew."""
+    """What the files beside the source hold, so that a applied one makes the view anew."""
     held = {}
     if labels is not None:
         tables = labels.suffix.lower() in labelling.ENDINGS

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from skeldistill.clip import Clip, changed
+from skeldistill.clip import Clip, applied
 from skeldistill.degradations.degradation import Degradation
 from skeldistill.layouts import Layout
 
@@ -37,7 +37,7 @@ def apply(
     of the others as it was.
     """
     for part, stream in zip(parts, rng.spawn(len(parts)), strict=True):
-        joints, scores = changed(part, joints, scores, layout=layout, rng=stream)
+        joints, scores = applied(part, joints, scores, layout=layout, rng=stream)
     return joints, scores
 
 

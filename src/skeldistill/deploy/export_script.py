@@ -24,9 +24,10 @@ names = ({names})
 {variables} = (json.loads((HERE / f"{{n}}.json").read_text("utf-8")) for n in names)
 try:
     clip = dict(np.load(file)) if file.suffix == ".npz" else json.loads(file.read_text("utf-8"))
-    x, how = np.asarray(clip["joints"], np.float64), told["sampling"]
+    x = np.asarray(clip["joints"], np.float64)
 except Exception as error:  # files are damaged in many ways
     sys.exit(f"{{file}}: no .npz or .json file with joints ({{type(error).__name__}}: {{error}})")
+how = told["sampling"]
 if x.shape[2:] != ({joints}, {coordinates}):
     sys.exit(f"{{file}}: joints of shape {{x.shape}}, not (.., .., {joints}, {coordinates})")
 everybody = np.broadcast_to(x.any(axis=(2, 3))[..., None], x.shape[:3])

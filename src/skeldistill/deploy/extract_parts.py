@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from skeldistill.archives import arrays
 from skeldistill.deploy.video import open_video
 from skeldistill.estimators import Estimator, Session
 from skeldistill.files import whole
-from skeldistill.readers.source_files import MOST_FRAMES, naming
+from skeldistill.readers.source_files import MOST_FRAMES
 from skeldistill.readers.tracking import People
 
 
@@ -92,30 +93,30 @@ def close_all(sessions: Mapping[str, Session]) -> None:
 
 def write(path: Path, part: Part) -> None:
     """Write a part, whole or not at all."""
-    arrays = {"size": np.array(part.size), "rate": np.array(part.rate), "times": part.times}
-    arrays["cut"] = np.array(part.cut)
+    held = {"size": np.array(part.size), "rate": np.array(part.rate), "times": part.times}
+    held["cut"] = np.array(part.cut)
     for name, frames in part.views.items():
-        arrays[f"{name}/count"] = np.array([len(people.scores) for people in frames])
-        arrays[f"{name}/joints"] = np.concatenate([people.joints for people in frames])
-        arrays[f"{name}/scores"] = np.concatenate([people.scores for people in frames])
+        held[f"{name}/count"] = np.array([len(people.scores) for people in frames])
+        held[f"{name}/joints"] = np.concatenate([people.joints for people in frames])
+        held[f"{name}/scores"] = np.concatenate([people.scores for people in frames])
     with whole(path) as partial:
-        np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(partial, **held)  # type: ignore[arg-type]
 
 
 def read(path: Path) -> Part:
     """A part as it was written; ValueError if it is damaged."""
     try:
-        with naming(path), np.load(path, allow_pickle=False) as arrays:
-            names = [name.removesuffix("/count") for name in arrays if name.endswith("/count")]
-            height, width = arrays["size"].tolist()
-            return Part(
-                size=(height, width),
-                rate=float(arrays["rate"]),
-                times=arrays["times"],
-                views={name: _frames(arrays, name) for name in names},
-                cut=str(arrays["cut"]) if "cut" in arrays else "",  # parts of before had none
-            )
-    except (KeyError, EOFError, zipfile.BadZipFile) as error:
+        held = arrays(path)
+        names = [name.removesuffix("/count") for name in held if name.endswith("/count")]
+        height, width = held["size"].tolist()
+        return Part(
+            size=(height, width),
+            rate=float(held["rate"]),
+            times=held["times"],
+            views={name: _frames(held, name) for name in names},
+            cut=str(held["cut"]) if "cut" in held else "",  # parts of before had none
+        )
+    except (KeyError, ValueError) as error:
         raise ValueError(f"{path} is damaged; delete it and extract again") from error
 
 

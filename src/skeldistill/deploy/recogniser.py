@@ -12,7 +12,7 @@ from jaxtyping import Float32, Float64
 from pydantic import ValidationError
 
 from skeldistill import checkpoint, completions
-from skeldistill.clip import Clip, changed
+from skeldistill.clip import Clip, applied
 from skeldistill.data.convert import convert, sources
 from skeldistill.data.joined import Joined
 from skeldistill.data.sampling import plain
@@ -229,7 +229,7 @@ class Recogniser:
         if not clip.layout.same_as(self.layout):
             joints, scores = convert(joints, scores, clip.layout, self.layout)
         if self._fill is not None:
-            joints, scores = changed(self._fill, joints, scores, layout=self.layout)
+            joints, scores = applied(self._fill, joints, scores, layout=self.layout)
         return joints, scores
 
     def _check_layout(self, layout: Layout, converting: bool) -> None:

@@ -19,7 +19,7 @@ def find(named: Path) -> Path:
     Raises:
         ValueError: a bare name that neither a file nor a recipe that ships has.
     """
-    if named.suffix == ".yaml" or len(named.parts) != 1 or (named.exists() and not named.is_dir()):
+    if named.is_file() or named.suffix == ".yaml" or len(named.parts) > 1:
         return named
     known = shipped()
     if named.name not in known:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from skeldistill.archives import arrays
 from skeldistill.report.reading import Results, best_distilled, number, plain, teacher
-from skeldistill.training.archives import arrays
 
 LEAST = 6
 """Clips below which a map of them says nothing."""

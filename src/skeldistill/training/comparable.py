@@ -64,15 +64,13 @@ def unmatched_note(examples: Examples, data: Data) -> str | None:
 
     Who keeps it is drawn among all clips, and some of them the high view may lack.
     """
-    _, counts = np.unique(examples.clips.labels, return_counts=True)
-    kept = sum(round(data.paired * count) for count in counts.tolist())
-    matched = int((examples.clips.teacher_rows != SOLITARY).sum())
-    if data.paired == 1 or matched >= kept:
+    matched, clips = len(examples.clips.only_paired()), len(examples)
+    rounding = len(np.unique(examples.clips.labels)) / 2  # it is drawn class by class
+    if data.paired == 1 or matched >= data.paired * clips - rounding:
         return None
     return (
-        f"{matched} of {len(examples)} training clips ({matched / len(examples):.0%}) have a "
-        f"high-quality match, and not the {kept} that data.paired {data.paired:g} lets keep "
-        "theirs: the high view lacks the others"
+        f"{matched} of {clips} training clips ({matched / clips:.0%}) have a high-quality match, "
+        f"fewer than data.paired {data.paired:g} lets keep theirs: the high view lacks the others"
     )
 
 

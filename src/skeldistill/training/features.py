@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 
 from skeldistill import checkpoint
+from skeldistill.archives import arrays
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import Clips, evaluation_clips
 from skeldistill.data.views import derived, open_views
@@ -18,7 +19,6 @@ from skeldistill.losses.part_features import global_features
 from skeldistill.networks.network import Network
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import Recipe
-from skeldistill.training.archives import arrays
 from skeldistill.training.evaluate import Said
 from skeldistill.training.names import FEATURES
 from skeldistill.training.task import MEASURED, NETWORK, Task
@@ -180,6 +180,6 @@ def _mark(tasks: Sequence[Task], ids: Sequence[str]) -> str:
 
 def _is_kept(path: Path, mark: str) -> bool:
     try:
-        return str(arrays(path)["mark"]) == mark
+        return str(arrays(path, "mark")["mark"]) == mark
     except (OSError, ValueError, KeyError):
         return False

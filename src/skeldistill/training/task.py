@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skeldistill.archives import arrays
 from skeldistill.data.views import open_views
 from skeldistill.recipe import Data, Method, Part, Recipe, expanded, folder_name
-from skeldistill.training.archives import arrays
 from skeldistill.training.evaluate import Said
 
 NETWORK, SAID, MEASURED = "network.safetensors", "said.npz", "measured.json"
