@@ -75,6 +75,12 @@ def test_a_name_that_no_recipe_has_is_told_in_one_line(skeldistill):
     ]
 
 
+@pytest.mark.parametrize("named", ["mine", "mine.yam"])
+def test_a_file_that_was_probably_meant_is_named(named, tmp_path, skeldistill):
+    (tmp_path / "mine.yaml").write_text("name: mine", encoding="utf-8")
+    assert skeldistill("run", named)[2].endswith("did you mean 'mine.yaml'?\n")
+
+
 def test_recipes_are_listed_and_printed_as_they_stand(skeldistill):
     code, listed, _ = skeldistill("recipes")
     assert code == 0

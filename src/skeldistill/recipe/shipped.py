@@ -23,9 +23,10 @@ def find(named: Path) -> Path:
         return named
     known = shipped()
     if named.name not in known:
+        files = [path.name for path in Path().glob("*.yaml")]
         raise ValueError(
             f"{named}: neither a file nor a recipe that ships (`skeldistill recipes` lists them); "
-            f"{nearest(named.name, known)}"
+            f"{nearest(named.name, [*known, *files])}"
         )
     return known[named.name]
 
