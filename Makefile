@@ -19,8 +19,9 @@ test: $(TOOLS) ## Everything CI runs: checks and tests
 check: $(TOOLS) ## Formatting, lint, types, imports
 	scripts/check
 
-slow: $(TOOLS) ## The tests that take minutes, and those that need MediaPipe and Ray, which it installs
+slow: $(TOOLS) ## The tests that take minutes, and those that need MediaPipe, Ray and Triton, which it installs
 	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev,mediapipe,scale]'
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps triton
 	scripts/test -m "slow or extras"
 
 bench: $(TOOLS) ## Benchmarks: ratios against a named baseline in the same run (minutes)

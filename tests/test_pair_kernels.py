@@ -30,6 +30,7 @@ def run(*arguments: str, **environment: str) -> None:
 
 
 @with_triton
+@pytest.mark.extras
 def test_kernels_say_what_tiles_say():
     run(TRITON_INTERPRET="1")
 

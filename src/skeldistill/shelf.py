@@ -1,13 +1,19 @@
 """Shelves: folders of exchangeable parts, found by name.
 
 One part is one class in one file; the re-export line in the shelf's ``__init__.py`` is its
-registration, and the class's name is its name in recipes, reports and documents.
+registration, and the class's name is its name in recipes, reports and documents. Installed packages
+put parts of their own on shelves, too; see `load_installed`.
 """
 
 import difflib
+import functools
+import importlib.metadata
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+INSTALLED = "skeldistill.parts"
+"""The group of entry points by which installed packages name modules with parts."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -25,6 +31,33 @@ def pick(kind: str, parts: Mapping[str, Any], name: str) -> Any:
     if name not in parts:
         raise ValueError(f"no {kind} called {name!r}; {nearest(name, parts)}")
     return parts[name]
+
+
+@functools.cache
+def load_installed() -> None:
+    """Import the modules that installed packages name as holding parts, once.
+
+    A module puts its parts on the shelves itself, such as ``networks.SHELF["Mine"] = Mine``.
+
+    Raises:
+        ValueError: one line, if a module cannot be imported.
+    """
+    for found in importlib.metadata.entry_points(group=INSTALLED):
+        try:
+            found.load()
+        except Exception as error:  # whatever a stranger's module does
+            package = found.dist.name if found.dist else "an installed package"
+            raise ValueError(
+                f"{found.value}, which {package} says holds parts for skeldistill, cannot be "
+                f"imported: {type(error).__name__}: {error}"
+            ) from error
+
+
+def take(kind: str, shelf: Mapping[str, Any], name: str) -> Any:
+    """The part called `name`, of ours or of installed packages; ValueError names the nearest."""
+    if name not in shelf:
+        load_installed()
+    return pick(kind, shelf, name)
 
 
 PLAIN = str | int | float | list | dict | None

@@ -52,7 +52,7 @@ def cost(
     Example: `skeldistill cost STGCN --layout ntu25 --option partition=spatial`
     """
     from skeldistill import layouts
-    from skeldistill.shelf import build
+    from skeldistill.shelf import build, load_installed
 
     options = {"classes": classes, "persons": persons, "channels": 3, **parsed(option)}
     joints = layouts.find(layout)
@@ -60,6 +60,7 @@ def cost(
         from skeldistill import cost as costs
         from skeldistill import networks
 
+        load_installed()
     names = list(networks.SHELF) if network == "all" else [network]
     rows = []
     with shown(names, "cost", total=len(names), unit="networks") as each:

@@ -25,7 +25,9 @@ def layouts(
     Example: `skeldistill layouts coco17 > mine.yaml`
     """
     from skeldistill.layouts import SHELF, find, to_yaml
+    from skeldistill.shelf import load_installed
 
+    load_installed()
     if layout is not None:
         typer.echo(to_yaml(find(layout)), nl=False)
         return
@@ -46,11 +48,12 @@ def parts(
 
     Example: `skeldistill parts SlidingWindowAverage`
     """
-    from skeldistill.shelf import pick
+    from skeldistill.shelf import load_installed, pick
 
     with loading():
         from skeldistill import completions, degradations, estimators, losses, networks, readers
 
+        load_installed()
     shelves: dict[str, Mapping[str, type]] = {
         "readers": readers.SHELF,
         "degradations": degradations.SHELF,

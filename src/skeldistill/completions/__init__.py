@@ -16,7 +16,7 @@ from skeldistill.completions.linear_interpolation import LinearInterpolation
 from skeldistill.completions.neighbour_average import NeighbourAverage
 from skeldistill.completions.sliding_window_average import SlidingWindowAverage
 from skeldistill.completions.spline_interpolation import SplineInterpolation
-from skeldistill.shelf import pick
+from skeldistill.shelf import take
 
 SHELF: dict[str, type[Completion]] = {
     part.__name__: part
@@ -32,7 +32,7 @@ SHELF: dict[str, type[Completion]] = {
 
 def find(name: str) -> type[Completion]:
     """The class called `name`, to be given its options; ValueError names the nearest one."""
-    return pick("completion", SHELF, name)
+    return take("completion", SHELF, name)
 
 
 __all__ = [

@@ -40,7 +40,7 @@ from skeldistill.degradations.random_frames import RandomFrames
 from skeldistill.degradations.scale_drift import ScaleDrift
 from skeldistill.degradations.seeding import apply, clip_rng, degrade
 from skeldistill.degradations.translation_drift import TranslationDrift
-from skeldistill.shelf import build, pick
+from skeldistill.shelf import build, take
 
 SHELF: dict[str, type[Degradation]] = {
     part.__name__: part
@@ -71,7 +71,7 @@ SHELF: dict[str, type[Degradation]] = {
 
 def find(name: str) -> type[Degradation]:
     """The class called `name`, to be given its options; ValueError names the nearest one."""
-    return pick("degradation", SHELF, name)
+    return take("degradation", SHELF, name)
 
 
 def for_clips(name: str, options: Mapping[str, Any]) -> Degradation:

@@ -9,7 +9,7 @@ from skeldistill.estimators.mediapipe import MediaPipe
 from skeldistill.estimators.replay import Replay
 from skeldistill.estimators.rtmpose import RTMPose
 from skeldistill.recipe.reading import typed
-from skeldistill.shelf import build, pick
+from skeldistill.shelf import build, take
 
 SHELF: dict[str, type[Estimator]] = {
     "command": Command,
@@ -25,7 +25,7 @@ def find(name: str, **options: Any) -> Estimator:
     Raises:
         ValueError: one line that names the nearest estimator or option.
     """
-    return build("estimator", pick("estimator", SHELF, name.lower()), options)
+    return build("estimator", take("estimator", SHELF, name.lower()), options)
 
 
 def parse(text: str) -> Estimator:

@@ -22,7 +22,7 @@ from skeldistill.readers import tracking
 from skeldistill.readers.reader import Reader
 from skeldistill.readers.source_files import line
 from skeldistill.readers.tracking import People
-from skeldistill.shelf import pick
+from skeldistill.shelf import pick, take
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Command:
     def reads(self) -> Reader:
         """The reader of the results, told to keep everybody."""
         name = str(self.reader)
-        part = pick("reader", readers.SHELF, name.lower())
+        part = take("reader", readers.SHELF, name.lower())
         known = {field.name for field in fields(part)}
         wanted = {"persons": EVERYBODY, "layout": self.joints}
         return readers.find(name, **{key: wanted[key] for key in wanted if key in known})

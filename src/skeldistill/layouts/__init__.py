@@ -17,7 +17,7 @@ from skeldistill.layouts.ntu25 import NTU25
 from skeldistill.layouts.openpose18 import OPENPOSE18
 from skeldistill.layouts.penn13 import PENN13
 from skeldistill.layouts.yaml_files import ENDINGS, from_yaml, to_yaml
-from skeldistill.shelf import pick
+from skeldistill.shelf import take
 
 SHELF = {
     layout.name: layout
@@ -44,7 +44,7 @@ def find(name: str) -> Layout:
     """
     if name.lower().endswith(ENDINGS):
         return from_yaml(name)
-    return pick("layout", SHELF, name.lower())
+    return take("layout", SHELF, name.lower())
 
 
 def with_joints(count: int) -> Layout:

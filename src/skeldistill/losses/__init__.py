@@ -8,7 +8,7 @@ from skeldistill.losses.loss import Loss, LossContext
 from skeldistill.losses.part_contrastive import PartContrastive
 from skeldistill.losses.part_graph_matching import PartGraphMatching
 from skeldistill.losses.task import BinaryTask, SoftmaxTask
-from skeldistill.shelf import pick
+from skeldistill.shelf import take
 
 SHELF: dict[str, type[Loss]] = {
     loss.__name__: loss
@@ -27,7 +27,7 @@ SHELF: dict[str, type[Loss]] = {
 
 def find(name: str) -> type[Loss]:
     """The loss called `name`; ValueError names the nearest one."""
-    return pick("loss", SHELF, name)
+    return take("loss", SHELF, name)
 
 
 __all__ = [

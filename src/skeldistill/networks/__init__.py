@@ -20,7 +20,7 @@ from skeldistill.networks.restcn import ResTCN
 from skeldistill.networks.shiftgcn import ShiftGCN
 from skeldistill.networks.stgcn import STGCN, STGCN9, ST2sGCN, STsGCN
 from skeldistill.networks.stgcnpp import STGCNpp
-from skeldistill.shelf import pick
+from skeldistill.shelf import take
 
 SHELF: dict[str, type[Network]] = {
     network.__name__: network
@@ -53,7 +53,7 @@ SHELF: dict[str, type[Network]] = {
 
 def find(name: str) -> type[Network]:
     """The network called `name`; ValueError names the nearest one."""
-    return pick("network", SHELF, name)
+    return take("network", SHELF, name)
 
 
 __all__ = [

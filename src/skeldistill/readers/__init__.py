@@ -19,7 +19,7 @@ from skeldistill.readers.stgcn_npy import STGCNNpy
 from skeldistill.readers.synthetic import Synthetic
 from skeldistill.readers.sysu import SYSU
 from skeldistill.readers.utd_mhad import UTDMHAD
-from skeldistill.shelf import build, pick
+from skeldistill.shelf import build, take
 
 SHELF: dict[str, type[Reader]] = {
     "alphapose": AlphaPose,
@@ -47,7 +47,7 @@ def find(name: str, **options: Any) -> Reader:
     Raises:
         ValueError: one line that names the nearest reader or option.
     """
-    return build("reader", pick("reader", SHELF, name.lower()), options)
+    return build("reader", take("reader", SHELF, name.lower()), options)
 
 
 def divisions(reader: Reader) -> tuple[Division, ...]:
