@@ -11,7 +11,7 @@ from skeldistill import __version__
 from skeldistill.data.labelling import ENDINGS, Labelled, Labels, unmet
 from skeldistill.data.store import Store, StoreWriter
 from skeldistill.readers import tracking
-from skeldistill.readers.reader import Reader
+from skeldistill.readers.reader import Reader, clips_of
 from skeldistill.waiting import shown
 
 
@@ -51,7 +51,7 @@ def import_source(
         reader = Labelled(reader=reader, labels=Labels.read(Path(labels)))
         told["labels"] = str(labels)
     source = reader.describe(source_path)  # type: ignore[arg-type]
-    clips = reader.read(source_path)  # type: ignore[arg-type]
+    clips = clips_of(reader, source_path)
     with (
         StoreWriter(store_path, source, provenance=told) as writer,
         shown(clips, store_path.name, total=source.num_clips, quiet=not progress) as counted,

@@ -9,7 +9,7 @@ from pathlib import Path
 from skeldistill.clip import UNLABELLED, Clip
 from skeldistill.data.store import Store
 from skeldistill.readers.csv_columns import UNKNOWN, numbered, whole_number
-from skeldistill.readers.reader import Reader, Source
+from skeldistill.readers.reader import Reader, Source, clips_of
 from skeldistill.terminal import counted
 
 COLUMNS = ("id", "label", "split")
@@ -74,7 +74,7 @@ class Labelled:
             ValueError: none of the clips is among the labels.
         """
         found, last = 0, ""
-        for clip in self.reader.read(path):
+        for clip in clips_of(self.reader, path):
             last = clip.id
             label, splits = self.labels.clips.get(clip.id, (UNLABELLED, ()))
             found += clip.id in self.labels.clips

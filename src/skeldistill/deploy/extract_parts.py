@@ -11,6 +11,7 @@ from jaxtyping import Float64
 from skeldistill.archives import arrays
 from skeldistill.deploy.video import open_video
 from skeldistill.estimators import Estimator, Session
+from skeldistill.estimators.at_work import AtWork
 from skeldistill.files import whole
 from skeldistill.readers.source_files import MOST_FRAMES
 from skeldistill.readers.tracking import People
@@ -78,7 +79,7 @@ def open_all(views: Mapping[str, Estimator]) -> dict[str, Session]:
     sessions: dict[str, Session] = {}
     try:
         for name, estimator in views.items():
-            sessions[name] = estimator.open()
+            sessions[name] = AtWork(estimator)
     except BaseException:
         close_all(sessions)
         raise

@@ -19,6 +19,7 @@ from skeldistill.deploy.serve_guard import Guard, Turns, names
 from skeldistill.deploy.serve_live import Lives
 from skeldistill.deploy.serve_page import headers
 from skeldistill.deploy.serve_watching import Serving
+from skeldistill.estimators.at_work import AtWork
 from skeldistill.extras import require
 
 CONNECTIONS = 64
@@ -111,7 +112,7 @@ def run(serving: Serving, host: str, port: int, say: Callable[[str], None]) -> N
     require("uvicorn", extra="serve")
     app = application(serving, hosts=names(host))
     if serving.estimator is not None:
-        serving.estimator.open().close()  # what lacks is told now, not to the first video
+        AtWork(serving.estimator).close()  # what lacks is told now, not to the first video
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)

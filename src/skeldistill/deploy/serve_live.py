@@ -17,6 +17,7 @@ from skeldistill.deploy.serve_engines import Engine, Streamed, engine
 from skeldistill.deploy.serve_guard import Refused, in_one_line
 from skeldistill.deploy.serve_watching import Serving
 from skeldistill.deploy.sources import RATE
+from skeldistill.estimators.at_work import AtWork
 from skeldistill.layouts import Layout
 from skeldistill.readers.tracking import People
 
@@ -59,7 +60,7 @@ class Live:
             assert serving.estimator is not None
             self.layout = serving.estimator.layout
             with in_one_line("the camera"), ExitStack() as failing:
-                self._session = serving.estimator.open()
+                self._session = AtWork(serving.estimator)
                 failing.callback(self.close)
                 self._session.begin(None, "live")
                 failing.pop_all()

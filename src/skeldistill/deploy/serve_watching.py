@@ -26,6 +26,7 @@ from skeldistill.deploy.serve_guard import Limits, Refused, Stop, in_one_line
 from skeldistill.deploy.sources import Filmed
 from skeldistill.deploy.windows import Span, moments_of
 from skeldistill.estimators import Estimator
+from skeldistill.estimators.at_work import AtWork
 from skeldistill.layouts import Layout
 from skeldistill.readers.reader import Source
 
@@ -140,7 +141,7 @@ def watch_video(serving: Serving, path: Path, name: str, stop: Stop, tell: Tell)
     with in_one_line(name, path):
         with video.open_video(path) as opened:
             _check_seconds(opened.duration or 0.0, serving.limits)
-        with closing(serving.estimator.open()) as session:
+        with closing(AtWork(serving.estimator)) as session:
             filmed = Filmed(
                 name=outputs.file_name(Path(name).stem),
                 origin=path,

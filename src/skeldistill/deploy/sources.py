@@ -16,9 +16,10 @@ from skeldistill.deploy import extract_sources, video
 from skeldistill.deploy.following import Following, Moment
 from skeldistill.deploy.predict import Seen, gathered
 from skeldistill.deploy.windows import moments_of
+from skeldistill.estimators.at_work import AtWork
 from skeldistill.estimators.estimator import Session
 from skeldistill.readers import openpifpaf, openpose
-from skeldistill.readers.reader import Source
+from skeldistill.readers.reader import Source, clips_of
 
 RATE = video.RATE
 """Frames per second where nothing says how many there are."""
@@ -278,7 +279,7 @@ def _reader_of(path: Path) -> str | None:
 def _read(name: str, path: Path, options: Mapping[str, Any], rate: float | None) -> Sources:
     reader = readers.find(name, **options)
     about = reader.describe(path)
-    clips = (Skeletons.of(clip, rate) for clip in reader.read(path))
+    clips = (Skeletons.of(clip, rate) for clip in clips_of(reader, path))
     return Sources(path=path, about=about, several=about.num_clips != 1, each=clips)
 
 
@@ -308,7 +309,7 @@ def _filmed(
     estimator = estimators.parse(text)
     about = Source(layout=estimator.layout, channels=2, units="pixels", num_clips=len(origins))
     several = len(origins) > 1 or (path is not None and path.is_dir())
-    with closing(estimator.open()) as session:
+    with closing(AtWork(estimator)) as session:
         each = (
             Filmed(
                 # what a file system takes for a name may be no text at all

@@ -56,3 +56,19 @@ class Reader(Protocol):
     def read(self, path: Path) -> Iterator[Clip]:
         """The clips one by one, in a stable order, each with its official splits."""
         ...
+
+
+def clips_of(reader: Reader, path: Path | None) -> Iterator[Clip]:
+    """What a reader reads; ValueError, in one line that names it, where that is no `Clip`.
+
+    Args:
+        reader: of ours or of one's own.
+        path: what it reads; None for a reader that needs no files.
+    """
+    for clip in reader.read(path):  # type: ignore[arg-type]
+        if not isinstance(clip, Clip):
+            raise ValueError(
+                f"reader {type(reader).__name__} gives a {type(clip).__name__} where a Clip "
+                "belongs; read() must yield skeldistill.clip.Clip"
+            )
+        yield clip
