@@ -320,6 +320,21 @@ def test_figures_are_written_as_png_and_svg(results: dict, tmp_path: Path):
     assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("draw", [figures.confusion, figures.per_class, figures.part_matrix])
+def test_long_names_of_classes_leave_room_for_what_is_drawn(results: dict, draw):
+    names = [
+        f"{name} while somebody else in the room looks on and says nothing about it"
+        for name in results["classes"]
+    ]
+    figure = draw(results | {"classes": names})
+    figure.draw_without_rendering()
+    whole = figure.get_window_extent()
+    panel = figure.axes[0].get_window_extent()
+    panels = sum(axes.get_title() != "" for axes in figure.axes) or 1
+    assert panel.width > 0.4 * whole.width / panels
+    assert panel.height > 0.3 * whole.height
+
+
 @pytest.mark.parametrize("name", figures.FIGURES)
 def test_a_figure_without_data_says_so(name: str):
     with pytest.raises(ValueError, match="nothing to draw"):

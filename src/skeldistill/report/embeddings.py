@@ -11,6 +11,7 @@ from skeldistill.report.palette import (
     MARKS,
     ORANGE,
     PURPLE,
+    brief,
     plain,
 )
 from skeldistill.report.reading import Results
@@ -50,7 +51,7 @@ def figure(results: Results) -> Figure:
                 marker=MARKS[place],
                 linewidths=0.3,
                 edgecolors="white",
-                label=plain(names[k]),
+                label=brief(names[k]),
             )
         apart = network.get("silhouette")
         told = "" if apart is None else f"\nsilhouette {apart:.2f}"

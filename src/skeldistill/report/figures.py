@@ -30,6 +30,7 @@ from skeldistill.report.palette import (
     ORANGE,
     PURPLE,
     STYLES,
+    brief,
     plain,
     text_stays_text,
 )
@@ -108,7 +109,7 @@ def per_class(results: Results) -> Figure:
     for row, entry in enumerate(rows):
         if entry["gain"] is not None:
             axes.text(101, row, f"{entry['gain']:+.1f}", va="center", fontsize=8)
-    axes.set_yticks(range(len(rows)), [plain(entry["name"]) for entry in rows], fontsize=8)
+    axes.set_yticks(range(len(rows)), [brief(entry["name"]) for entry in rows], fontsize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, 100)
     axes.set_xlabel("accuracy, %")
@@ -154,7 +155,7 @@ def part_matrix(results: Results) -> Figure:
     figure, axes = _figure(max(4.0, 1.6 + 0.24 * len(table)), 3.6)
     image = axes.imshow(table.T, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_yticks(range(len(PARTS)), [part.replace("_", " ") for part in PARTS])
-    axes.set_xticks(range(len(names)), [plain(name) for name in names], rotation=90, fontsize=8)
+    axes.set_xticks(range(len(names)), [brief(name) for name in names], rotation=90, fontsize=8)
     figure.colorbar(image, ax=axes, label="share missed without the part")
     return figure
 
@@ -222,7 +223,7 @@ def _classes(axes: Axes, names: list[str], title: str, *, first: bool) -> None:
     if len(names) > 70:  # too small to read at any size a page allows
         return
     size = 8 if len(names) <= 25 else 5
-    ticks = [plain(name) for name in names]
+    ticks = [brief(name) for name in names]
     axes.set_xticks(range(len(names)), ticks, rotation=90, fontsize=size)
     axes.set_yticks(range(len(names)) if first else [], ticks if first else [], fontsize=size)
     if first:

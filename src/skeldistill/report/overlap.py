@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from skeldistill.report import charts
 from skeldistill.report.embeddings import COLOURS, frequent
-from skeldistill.report.palette import plain
+from skeldistill.report.palette import brief, plain
 from skeldistill.report.reading import Results
 
 DARK = "#222222"
@@ -50,7 +50,7 @@ def figure(results: Results) -> Figure:
         axes.set_yticks([])
         axes.set_box_aspect(1)
     classes = [
-        Line2D([], [], color=COLOURS[place], marker="o", linestyle="", label=plain(names[k]))
+        Line2D([], [], color=COLOURS[place], marker="o", linestyle="", label=brief(names[k]))
         for place, k in enumerate(chosen)
     ]
     drawn.legend(handles=classes, loc="outside lower center", ncols=4, frameon=False, fontsize=8)

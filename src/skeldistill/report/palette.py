@@ -22,6 +22,9 @@ BLUE, ORANGE, GREEN, PURPLE, GOLD, GREY = (
 
 STYLES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
+LONGEST = 32
+"""Letters of a class name on an axis; the tables have all of them."""
+
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 SIDES = {"left": BLUE, "right": ORANGE, "middle": "#4a545e"}
@@ -32,6 +35,12 @@ def plain(text: Any) -> str:
     """Text that matplotlib takes neither for a formula nor, in a legend, for one to leave out."""
     shown = str(text).replace("$", r"\$")
     return f"\u200b{shown}" if shown.startswith("_") else shown
+
+
+def brief(text: Any) -> str:
+    """The same, cut where an axis of such names would leave no room for what it measures."""
+    words = str(text)
+    return plain(words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}\u2026")
 
 
 @contextmanager
