@@ -20,6 +20,7 @@ from skeldistill.clip import Clip
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import SOLITARY, Clips
 from skeldistill.data.store_writer import StoreWriter
+from skeldistill.data.views import derived
 from skeldistill.deploy import outputs, overlay, running, sources
 from skeldistill.deploy.following import Following, Moment, Pose
 from skeldistill.deploy.predict import Action, Rules, Seen, actions, gathered, trimmed
@@ -30,7 +31,7 @@ from skeldistill.deploy.windows import Sliding, Span, Windows, moments_of
 from skeldistill.layouts import COCO17, PENN13
 from skeldistill.readers.reader import Source
 from skeldistill.readers.tracking import PATIENCE, People, link
-from skeldistill.recipe import Sampling
+from skeldistill.recipe import Part, Sampling
 from skeldistill.training.evaluate import evaluate
 
 RATE = 10.0
@@ -679,6 +680,18 @@ def test_refused_in_one_line_and_nothing_is_written(
     assert "secret" not in err
     assert re.search(said, err), err
     assert {one: one.stat().st_mtime_ns for one in folder.rglob("*")} == before
+
+
+def test_lost_joints_are_not_filled_twice(skeldistill, tmp_path):
+    fills = {"methods": {"low": {"completion": {"name": "LinearInterpolation"}}}}
+    model = small_checkpoint(tmp_path / "fills.safetensors", recipe=fills)
+    store = small_store(tmp_path / "low.arrow", named(2, "train"))
+    filled = derived(store, (), Part(name="Hold"), 0, tmp_path / "views", quiet=True)
+    assert skeldistill("predict", model, store.path, "--out", "out.jsonl")[0] == 0
+    code, _, err = skeldistill("predict", model, filled.path, "--out", "other.jsonl")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "a view whose lost joints Hold has filled, and the network fills them itself" in err
+    assert not (tmp_path / "other.jsonl").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 300, b"\xff\xff\xff\xff\xff\xff\xff\x7f{}"])

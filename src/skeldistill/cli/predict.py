@@ -127,6 +127,7 @@ def predict(
             "--smoothing"
         )
     with loading():
+        from skeldistill.data.views import refuse_completed
         from skeldistill.deploy import outputs, running, sources
         from skeldistill.deploy.predict import Rules
         from skeldistill.deploy.recogniser import Recogniser
@@ -153,6 +154,8 @@ def predict(
     ) as found:
         about = replace(found.about, units=units) if units else found.about
         recogniser.check(about, converting=convert)
+        if found.store is not None:
+            refuse_completed(found.store, recogniser.completion)
         with _told(about.num_clips) as telling:
             ran = running.run(recogniser, found, wanted, telling)
     for path in (out, overlay):

@@ -165,7 +165,8 @@ class Sources:
 
     path: their file or folder; None for a camera or a stream. about: what holds for all of them.
     several: whether there may be more than one. each: one after the other. videos: the files that
-    are watched, by name; none where there are skeletons or a camera.
+    are watched, by name; none where there are skeletons or a camera. store: it, where one
+    was named.
     """
 
     path: Path | None
@@ -173,6 +174,7 @@ class Sources:
     several: bool
     each: Iterator[Origin] = field(repr=False)
     videos: Mapping[str, Path] = field(default_factory=dict)
+    store: Store | None = None
 
     @property
     def live(self) -> bool:
@@ -294,7 +296,7 @@ def _stored(path: Path, rate: float | None) -> Sources:
     )
     clips = (store.clip(row) for row in range(len(store)))
     each = (Skeletons.of(clip, rate) for clip in clips)
-    return Sources(path=path, about=about, several=len(store) != 1, each=each)
+    return Sources(path=path, about=about, several=len(store) != 1, each=each, store=store)
 
 
 @contextmanager
