@@ -173,7 +173,7 @@ OPENING = "On low-quality skeletons D reaches 70.0 %, the plain student 60.0 %, 
         (
             {"A": ("plain", "low", 72.0)},
             [],
-            "without a teacher, A, reaches 72.0 %, which is no worse.",
+            "that is not distilled, A, reaches 72.0 %, which is no worse.",
         ),
     ],
 )

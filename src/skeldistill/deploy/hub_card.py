@@ -164,7 +164,9 @@ def _training(
         names = [teacher] if isinstance(teacher, str) else teacher or ()
         said.append(f"taught by {', '.join(f'`{name}`' for name in names)} with {terms}")
     else:
-        said.append("without a teacher")
+        said.append("not distilled")
+    if told.get("start_from"):
+        said.append(f"starting from the weights of `{told['start_from']}`")
     if told.get("completion"):
         said.append(f"lost joints filled by {told['completion']['name']}")
     if told.get("augmentation"):

@@ -217,11 +217,11 @@ def _first_compared(results: Results, found: Method) -> Method | None:
 
 
 def _rival(results: Results, found: Method) -> str:
-    """A second sentence where a student without a teacher beats the plain one too."""
+    """A second sentence where a student that is not distilled beats the plain one too."""
     strongest = best(methods(results, view="low", kind="plain"))
     own, rival = mean(found), mean(strongest)
     if strongest is None or strongest is plain(results) or own is None or rival is None:
         return ""
     closing = "which is no worse" if rival >= own else f"{own - rival:.1f} points less"
     name, score = strongest["name"], percent(rival)
-    return f" The best student without a teacher, {name}, reaches {score}, {closing}."
+    return f" The best student that is not distilled, {name}, reaches {score}, {closing}."
