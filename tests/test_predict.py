@@ -112,6 +112,18 @@ def test_lengths_that_are_none_are_refused(text):
         Span.parse(text)
 
 
+@pytest.mark.parametrize("tracked", [False, True])
+def test_people_are_shown_in_the_order_of_training(tracked, rng):
+    joints = rng.normal(size=(2, 5, 13, 2)).astype(np.float32)
+    scores = np.stack([np.full((5, 13), sure, np.float32) for sure in (0.5, 0.9)])
+    clip = Clip(id="two", joints=joints, scores=scores, layout=PENN13)
+    moments = [replace(moment, tracked=tracked) for moment in moments_of(clip, np.arange(5) / 10.0)]
+    windows = Windows(Sliding(length=5, stride=5))
+    (window,) = [w for moment in moments for w in windows.push(moment)] + windows.finish(0.5)
+    order = [1, 0] if tracked else [0, 1]  # of a video the surest first, else the source's own
+    np.testing.assert_array_equal(window.clip("two", PENN13, None).joints, joints[order])
+
+
 def test_a_stride_that_leaves_frames_out_is_refused():
     with pytest.raises(ValueError, match="no longer than the window"):
         Sliding(length=4, stride=5)

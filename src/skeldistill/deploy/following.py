@@ -19,11 +19,16 @@ class Pose:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Moment:
-    """One frame: its number, its time in seconds, and who is in it, by the person's number."""
+    """One frame: its number, its time in seconds, and who is in it, by the person's number.
+
+    tracked: the numbers are those of tracks, in order of appearance; else they are the places that
+    the clip has the persons in, as training shows them.
+    """
 
     number: int
     time: float
     people: Mapping[int, Pose]
+    tracked: bool = True
 
 
 class Following:

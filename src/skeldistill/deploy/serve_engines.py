@@ -13,7 +13,7 @@ from skeldistill.deploy.following import Moment
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.sources import RATE
 from skeldistill.deploy.streaming import Stream
-from skeldistill.deploy.windows import alone, clip_of, surest
+from skeldistill.deploy.windows import alone, as_trained, clip_of, surest
 from skeldistill.layouts import Layout
 from skeldistill.networks.through_time import ENDLESS
 from skeldistill.readers.tracking import PATIENCE
@@ -45,7 +45,7 @@ class Windowed:
         for who in [None] if together and there else there[:MOST_PEOPLE]:
             past = [one if who is None else alone(one, who) for one in self._moments]
             first = next(i for i, one in enumerate(past) if one.people)
-            people = surest(past) if who is None else [who]
+            people = as_trained(past, surest(past)) if who is None else [who]
             clips[who] = clip_of(past[first:], people, "live", layout, size)
             shares[who] = min(1.0, age(past[first], moment) / (0.9 * self._seconds))
         if not clips:
@@ -206,7 +206,8 @@ class _Row:
         """Who has a place keeps it as long as the past has them: a layer remembers by places."""
         there = surest(self._past)
         self._places = [who if who in there else None for who in self._places]
-        waiting = iter([who for who in there if who not in self._places])
+        new = [who for who in there if who not in self._places][: self._places.count(None)]
+        waiting = iter(as_trained(self._past, new))
         self._places = [next(waiting, None) if who is None else who for who in self._places]
         if self._places[0] is None:  # clips are centred on the first
             at = next((i for i, who in enumerate(self._places) if who is not None), 0)

@@ -3,7 +3,7 @@
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -89,8 +89,8 @@ class Window:
         return not any(moment.people for moment in self.moments)
 
     def clip(self, name: str, layout: Layout, size: tuple[int, int] | None) -> Clip:
-        """Everybody in the window, the surest first as in training, for a network to be shown."""
-        people = surest(self.moments)
+        """Everybody in the window, in the order of training, for a network to be shown."""
+        people = as_trained(self.moments, surest(self.moments))
         return clip_of(self.moments, people, name, layout, size)
 
 
@@ -174,10 +174,19 @@ def surest(moments: Sequence[Moment], persons: int | None = None) -> list[int]:
     return sorted(summed, key=lambda who: (-summed[who], who))[:persons]
 
 
+def as_trained(moments: Sequence[Moment], people: Sequence[int]) -> list[int]:
+    """Some persons, the surest first, in the order in which training shows such people.
+
+    A store of videos has them the surest first (`tracking.surest`); skeletons of another source
+    keep its order there, and so they do here.
+    """
+    return list(people) if any(one.tracked for one in moments) else sorted(people)
+
+
 def alone(moment: Moment, who: int) -> Moment:
     """The same frame with one person, or nobody, in it."""
     kept = {who: moment.people[who]} if who in moment.people else {}
-    return Moment(number=moment.number, time=moment.time, people=kept)
+    return replace(moment, people=kept)
 
 
 def moments_of(clip: Clip, times: Float64[np.ndarray, " t"]) -> Iterator[Moment]:
@@ -188,4 +197,4 @@ def moments_of(clip: Clip, times: Float64[np.ndarray, " t"]) -> Iterator[Moment]
             int(who): Pose(joints=clip.joints[who, t], scores=clip.scores[who, t])
             for who in np.flatnonzero(there[:, t])
         }
-        yield Moment(number=t, time=float(times[t]), people=people)
+        yield Moment(number=t, time=float(times[t]), people=people, tracked=False)
