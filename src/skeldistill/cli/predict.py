@@ -134,10 +134,9 @@ def predict(
         from skeldistill.deploy.wanted import Wanted
 
     recogniser = Recogniser.load(file)
-    usual = recogniser.clip_frames or recogniser.sampling.frames
     wanted = Wanted(
         rules=Rules(
-            window=seen or Span(length=float(usual), seconds=False),
+            window=seen or recogniser.usual,
             stride=step,
             hysteresis=sure,
             converting=convert,

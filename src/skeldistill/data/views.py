@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from skeldistill import completions, degradations, readers, recipe
 from skeldistill.clip import applied
 from skeldistill.data import labelling
 from skeldistill.data.importing import import_source
+from skeldistill.data.pace import slowed
 from skeldistill.data.store import Store
 from skeldistill.data.store_writer import StoreWriter
 from skeldistill.degradations.seeding import apply, clip_rng
@@ -109,7 +111,9 @@ def derived(
             joints, scores = apply(parts, clip.joints, clip.scores, layout=clip.layout, rng=rng)
             if fill is not None:
                 joints, scores = applied(fill, joints, scores, layout=clip.layout)
-            writer.write(clip.with_joints(joints, scores))
+            worse_clip = clip.with_joints(joints, scores)
+            pace = slowed(clip.extra, clip.num_frames, worse_clip.num_frames)
+            writer.write(replace(worse_clip, extra=pace))
     return Store.open(made)
 
 

@@ -18,6 +18,7 @@ from skeldistill.data.joined import Joined
 from skeldistill.data.sampling import plain
 from skeldistill.data.shown import shown, with_scores
 from skeldistill.deploy.saved import network_file
+from skeldistill.deploy.windows import MOST_FRAMES, Span
 from skeldistill.layouts import Layout
 from skeldistill.networks.network import Network
 from skeldistill.readers.reader import Source
@@ -52,6 +53,7 @@ class Recogniser:
         classes: the actions' names; () where nobody named them: they are called by number.
         completion: what fills lost joints first, if training did so.
         clip_frames: the usual length of a training clip, where it is known.
+        clip_seconds: the same in seconds, where the clips' source told their pace.
         device: where the network is.
 
     Raises:
@@ -65,6 +67,7 @@ class Recogniser:
     classes: tuple[str, ...]
     completion: Part | None = None
     clip_frames: int | None = None
+    clip_seconds: float | None = None
     device: torch.device | None = None
 
     def __post_init__(self) -> None:
@@ -119,7 +122,8 @@ class Recogniser:
                 "save it with `skeldistill train`"
             ) from None
         sampling = Sampling(**told)
-        usual = about.get("clip_frames")
+        usual, seconds = about.get("clip_frames"), about.get("clip_seconds")
+        long = isinstance(seconds, float) and 0 < seconds <= MOST_FRAMES
         return cls(
             network=network.to(device).eval(),
             sampling=sampling,
@@ -128,8 +132,16 @@ class Recogniser:
             classes=classes,
             completion=checkpoint.completion_of(about),
             clip_frames=usual if isinstance(usual, int) and usual > 0 else None,
+            clip_seconds=seconds if long else None,
             device=device,
         )
+
+    @property
+    def usual(self) -> Span:
+        """How long a clip of its training was, in seconds if their source told their pace."""
+        if self.clip_seconds is not None:
+            return Span(length=self.clip_seconds, seconds=True)
+        return Span(length=float(self.clip_frames or self.sampling.frames), seconds=False)
 
     @property
     def layout(self) -> Layout:

@@ -78,8 +78,7 @@ class Serving:
 
     def span(self, recogniser: Recogniser) -> Span:
         """What a network sees at once."""
-        usual = recogniser.clip_frames or recogniser.sampling.frames
-        return self.window or Span(length=float(usual), seconds=False)
+        return self.window or recogniser.usual
 
     def check(
         self,

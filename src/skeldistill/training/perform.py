@@ -9,6 +9,7 @@ import torch
 from skeldistill import checkpoint, losses, networks, processes
 from skeldistill.data.checking import MOST_UNNAMED
 from skeldistill.data.dataset import Side
+from skeldistill.data.pace import clip_seconds
 from skeldistill.data.store import Store
 from skeldistill.data.views import open_views
 from skeldistill.distillation.distill import Distiller
@@ -315,6 +316,7 @@ def _keep(task: Task, student: Network, said: Said, side: Side, classes: Sequenc
             "units": side.store.units,
             "coordinates": side.store.channels,
             "clip_frames": int(np.median(side.store.num_frames)),
+            "clip_seconds": clip_seconds(side.store),
             "sampling": side.sampling.model_dump(mode="json"),
             "method": task.method,
             "recipe": recipe.model_dump(mode="json"),
