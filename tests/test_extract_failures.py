@@ -245,6 +245,19 @@ def test_a_journal_that_was_cut_is_read_as_far_as_it_goes(tmp_path):
     assert [again.failure(key) is None for key in ("one", "two", "three")] == [False, True, False]
 
 
+def test_names_that_are_no_text_are_taken(folder, tmp_path):
+    for place, content in ((b"caf\xe9.mp4", painted(9)), (b"th\xe9.mp4", None)):
+        path = folder / os.fsdecode(place)
+        if content is None:
+            path.write_bytes(b"no video")
+        else:
+            write_video(path, content)
+    told = made(folder, tmp_path)
+    assert "caf?" in told.stores["low"].ids.tolist()
+    (row,) = csv.DictReader(io.StringIO(told.failures.read_text(encoding="utf-8")))
+    assert (row["video"], row["file"]) == ("th?", str(folder / "th?.mp4"))
+
+
 def test_damaged_videos_become_rows_and_the_others_clips(folder, tmp_path):
     (folder / "run" / "text.mp4").write_text("no video", encoding="utf-8")
     (folder / "run" / "empty.mp4").write_bytes(b"")

@@ -4,8 +4,10 @@ import os
 import stat
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from skeldistill.files import whole, write_text
+from skeldistill.files import cut, readable, whole, write_text
 
 
 def test_a_file_takes_its_name_only_at_the_end(tmp_path):
@@ -75,3 +77,27 @@ def test_two_processes_write_one_file_without_meeting(tmp_path, monkeypatch):
             other.write_text("other", encoding="utf-8")
         mine.write_text("mine", encoding="utf-8")
     assert path.read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".txt", "\u8bad" * 83 + ".txt"])
+def test_the_longest_names_can_be_written(tmp_path, name):
+    write_text(tmp_path / name, "long")
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
+def test_temporary_files_of_long_names_do_not_meet(tmp_path):
+    names = ["a" * 200 + end for end in ("x.txt", "y.txt")]
+    with whole(tmp_path / names[0]) as one, whole(tmp_path / names[1]) as other:
+        assert one != other
+        one.write_text("x", encoding="utf-8")
+        other.write_text("y", encoding="utf-8")
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+@given(name=st.text(), most=st.integers(0, 40))
+def test_a_name_is_cut_between_letters(name, most):
+    name = readable(name)
+    kept = cut(name, most)
+    assert name.startswith(kept)
+    assert len(kept.encode()) <= most
+    assert kept == name or len(name[: len(kept) + 1].encode()) > most

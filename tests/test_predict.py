@@ -28,6 +28,7 @@ from skeldistill.deploy.saved import network_file
 from skeldistill.deploy.segments import Hysteresis
 from skeldistill.deploy.wanted import Wanted
 from skeldistill.deploy.windows import Sliding, Span, Windows, moments_of
+from skeldistill.files import write_text
 from skeldistill.layouts import COCO17, PENN13
 from skeldistill.readers.reader import Source
 from skeldistill.readers.tracking import PATIENCE, People, link
@@ -272,11 +273,11 @@ def test_outputs_by_hand():
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "/abs", "..", "a\\b", "c:d", "", ".x", "a\0b"]
+    "name", ["../../etc/passwd", "/abs", "..", "a\\b", "c:d", "", ".x", "a\0b", "\u8bad" * 90]
 )
 def test_a_file_of_any_name_stays_in_its_folder(name, tmp_path):
-    path = tmp_path / outputs.file_name(name)
-    path.write_text("", encoding="utf-8")
+    path = tmp_path / f"{outputs.file_name(name)}.jsonl"
+    write_text(path, "")
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
     assert not path.name.startswith(".")
 

@@ -18,12 +18,14 @@ SUM = hashlib.sha256(DATA).hexdigest()
 
 @pytest.fixture
 def server():
-    """An address that gives the weights below /good, others below /bad, and nothing elsewhere."""
+    """An address with the weights below /good, others below /bad, some of them below /short."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            data = {"/good": DATA, "/bad": b"other"}.get(self.path)
+            data = {"/good": DATA, "/bad": b"other", "/short": DATA[:300]}.get(self.path)
             self.send_response(404 if data is None else 200)
+            if self.path == "/short":
+                self.send_header("Content-Length", str(len(DATA)))
             self.end_headers()
             self.wfile.write(data or b"")
 
@@ -55,6 +57,15 @@ def test_what_has_another_checksum_is_not_kept(server, tmp_path):
     with pytest.raises(ValueError, match=r"its checksum is .* not kept") as refused:
         fetch(wanted, tmp_path / "to")
     assert "\n" not in str(refused.value)
+    assert not list((tmp_path / "to").iterdir())
+
+
+@pytest.mark.parametrize("sha256", [SUM, None])
+def test_a_download_that_breaks_off_is_said_to_and_not_offered_for_trust(server, tmp_path, sha256):
+    wanted = Weights(name="w", file="w.onnx", sha256=sha256, addresses=(f"{server}/short",))
+    with pytest.raises(ValueError, match="broke off after 300 of 7,000 bytes") as refused:
+        fetch(wanted, tmp_path / "to")
+    assert "checksum" not in str(refused.value)
     assert not list((tmp_path / "to").iterdir())
 
 

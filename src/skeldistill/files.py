@@ -1,10 +1,14 @@
 """Files that are whole or absent: written under a temporary name, then renamed."""
 
+import hashlib
 import os
 import platform
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+LONGEST_STEM = 100
+"""Bytes of a file's name that its temporary one keeps; systems take 255 in all."""
 
 
 @contextmanager
@@ -21,7 +25,7 @@ def whole(path: Path) -> Iterator[Path]:
     made = folders_to_make(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: some writers choose the format, or add a suffix, by it.
-    partial = path.with_name(f".{path.stem}.{own_mark()}.partial{path.suffix}")
+    partial = path.with_name(f".{_brief(path.stem)}.{own_mark()}.partial{path.suffix}")
     try:
         yield partial
         _settled(partial)
@@ -32,6 +36,23 @@ def whole(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(partial)):
             error.filename = str(path)
         raise
+
+
+def cut(name: str, most: int) -> str:
+    """A name of at most so many bytes, as file systems count; no letter of it is halved."""
+    return os.fsencode(name)[:most].decode("utf-8", "ignore")
+
+
+def readable(name: str) -> str:
+    """A file's name as text that can be written: what is no letter in it becomes ``?``."""
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
+def _brief(stem: str) -> str:
+    """What leaves room for more in the name of a file, and for no other's temporary one."""
+    if len(os.fsencode(stem)) <= LONGEST_STEM:
+        return stem
+    return f"{cut(stem, LONGEST_STEM)}.{hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]}"
 
 
 def destination(path: Path) -> Path:

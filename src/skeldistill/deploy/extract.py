@@ -24,7 +24,7 @@ from skeldistill.deploy.extract_progress import Shown
 from skeldistill.deploy.extract_sources import Footage
 from skeldistill.deploy.extract_workers import Crashed, Done, Engine, Failed, Processes, Seen
 from skeldistill.estimators import Estimator
-from skeldistill.files import write_text
+from skeldistill.files import readable, write_text
 from skeldistill.readers import tracking
 from skeldistill.readers.reader import Source
 from skeldistill.readers.tracking import People
@@ -213,7 +213,7 @@ def _list(file: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)
     table.writerows(rows)
-    write_text(file, text.getvalue())
+    write_text(file, readable(text.getvalue()))
     return file
 
 

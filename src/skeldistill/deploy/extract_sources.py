@@ -9,6 +9,7 @@ from pathlib import Path
 from skeldistill.clip import UNLABELLED
 from skeldistill.data.labelling import unmet
 from skeldistill.deploy.video import ENDINGS
+from skeldistill.files import readable
 from skeldistill.readers import source_files
 from skeldistill.readers.csv_columns import UNKNOWN, numbered, whole_number
 
@@ -56,6 +57,7 @@ def find(source: Path) -> list[Footage]:
         names = [one.relative_to(common) for one in files]
     else:
         files, names = [source], [Path(source.name)]
+    names = [Path(readable(str(name))) for name in names]
     ids = [name.with_suffix("").as_posix() for name in names]
     often = {one for one in ids if ids.count(one) > 1} if len(set(ids)) < len(ids) else set()
     ids = [name.as_posix() if one in often else one for name, one in zip(names, ids, strict=True)]

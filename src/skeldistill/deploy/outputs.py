@@ -8,7 +8,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from skeldistill.deploy.predict import Action
+from skeldistill.files import cut
 from skeldistill.shelf import nearest
+
+LONGEST_NAME = 100
+"""Bytes of a file's name, to which an ending comes."""
 
 COLUMNS = tuple(field.name for field in fields(Action))
 
@@ -95,10 +99,11 @@ def ordered(actions: Iterable[Action]) -> list[Action]:
 def file_name(source: str) -> str:
     """A clip's name as the name of a file, which can lead nowhere else.
 
-    Letters of any script, digits and ``._- `` stay; dots at the beginning do not.
+    Letters of any script, digits and ``._- `` stay; dots at the beginning do not. Names that are
+    too long for a file system end earlier.
     """
     kept = "".join(letter if letter.isalnum() or letter in "._- " else "_" for letter in source)
-    return kept.strip(". ")[:100] or "clip"
+    return cut(kept.strip(". "), LONGEST_NAME) or "clip"
 
 
 def _clock(seconds: float) -> str:

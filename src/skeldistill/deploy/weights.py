@@ -267,6 +267,8 @@ def _download(address: str, path: Path, tell: Callable[[int, int | None], None] 
             file.write(chunk)
             if tell is not None:
                 tell(count, int(total) if total else None)
+    if total and count < int(total):
+        raise ConnectionError(f"it broke off after {count:,} of {int(total):,} bytes")
     return sum_.hexdigest()
 
 
