@@ -9,6 +9,7 @@ from stores import named, small_experiment, small_store
 
 from skeldistill import recipe
 from skeldistill.clip import Clip
+from skeldistill.data.store import Store
 from skeldistill.data.store_writer import StoreWriter
 from skeldistill.layouts import PENN13
 from skeldistill.readers.reader import Source
@@ -131,3 +132,23 @@ def test_a_head_alone_needs_a_body_of_before():
     told = {"name": "a", "data": {"high": {"store": "a.arrow"}}}
     with pytest.raises(ValueError, match=r"methods.low.*train_only_head needs start_from"):
         recipe.parse({**told, "methods": {"low": {"train_only_head": True}}})
+
+
+def test_tested_clips_that_were_trained_on_are_told(told, tmp_path):
+    assert not [note for note in checked(told, tmp_path, "teacher") if "very same joints" in note]
+    twice = tmp_path / "twice.arrow"
+    store = Store.open(told["data"]["high"]["store"])
+    source = Source(layout=store.layout, channels=2, units="pixels", classes=store.classes)
+    with StoreWriter(twice, source, provenance={}) as writer:
+        clips = [store.clip(row) for row in range(len(store))]
+        tested = [clip for clip in clips if "test" in clip.splits]
+        first = next(clip for clip in clips if "train" in clip.splits)
+        for clip in clips:
+            copied = clip is tested[0] or clip is tested[1]
+            writer.write(
+                replace(clip, joints=first.joints, scores=first.scores) if copied else clip
+            )
+    told["data"]["high"]["store"] = str(twice)
+    (note,) = [note for note in checked(told, tmp_path, "teacher") if "very same joints" in note]
+    assert note.startswith(f"2 of {len(tested)} clips that are tested")
+    assert repr(first.id) in note

@@ -5,6 +5,7 @@ import numpy as np
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import SOLITARY
 from skeldistill.data.sampling import persons_by_score
+from skeldistill.data.store import Store
 from skeldistill.losses.graph_matching import require_same_sizes
 from skeldistill.networks.network import Network
 from skeldistill.recipe import Data, Fold
@@ -83,6 +84,37 @@ def unseen_note(examples: Examples, tested: Examples, fold: Fold) -> str | None:
         f"{unseen.sum()} of {len(unseen)} clips that are tested are of actions which no training "
         f"clip of split {fold.train!r} has"
     )
+
+
+def copies_note(examples: Examples, tested: Examples) -> str | None:
+    """One line if clips are tested that were trained on under another id; None if none was.
+
+    Some data sets hold a recording twice, such as under two cameras.
+    """
+    train, test = examples.student.store, tested.student.store
+    known = {_mark(train, row): row for row in examples.clips.rows[::-1].tolist()}
+    copies = [
+        (row, known[mark])
+        for row in tested.clips.rows.tolist()
+        if (mark := _mark(test, row)) in known and _same(test, row, train, known[mark])
+    ]
+    if not copies:
+        return None
+    row, other = copies[0]
+    return (
+        f"{len(copies)} of {len(tested)} clips that are tested hold the very same joints as a "
+        f"training clip, such as {test.ids[row]!r} and {train.ids[other]!r}: what is measured on "
+        "them is memory; `skeldistill data check` lists them"
+    )
+
+
+def _mark(store: Store, row: int) -> tuple[int, int]:
+    return int(store.checksums[row]), int(store.num_frames[row])
+
+
+def _same(store: Store, row: int, other: Store, place: int) -> bool:
+    joints = store.joints(row)
+    return bool(joints.any()) and np.array_equal(joints, other.joints(place))
 
 
 def _size(network: Network, side: Side) -> tuple[int, int, int]:

@@ -14,7 +14,7 @@ from skeldistill.data.views import derived, open_views
 from skeldistill.files import write_text
 from skeldistill.recipe import Recipe
 from skeldistill.training.bars import shown
-from skeldistill.training.comparable import unseen_note
+from skeldistill.training.comparable import copies_note, unseen_note
 from skeldistill.training.examples import completed_views, examples_of
 from skeldistill.training.perform import check
 from skeldistill.training.pool import at_once
@@ -147,8 +147,8 @@ def check_all(recipe: Recipe, root: Path) -> list[str]:
         said = check(task)
         for fold in range(1, len(recipe.data.folds)):  # networks and losses are the same there
             examples = examples_of(replace(task, fold=fold), method, *views)
-            note = unseen_note(*examples, recipe.data.folds[fold])
-            said += [note] if note else []
+            told = unseen_note(*examples, recipe.data.folds[fold]), copies_note(*examples)
+            said += [note for note in told if note]
         for note in dict.fromkeys(said):
             notes.setdefault(note, []).append(name)
     return [f"{', '.join(names)}: {note}" for note, names in notes.items()]

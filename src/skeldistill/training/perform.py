@@ -25,6 +25,7 @@ from skeldistill.shelf import build
 from skeldistill.training import state
 from skeldistill.training.closed_form import fit_closed_form
 from skeldistill.training.comparable import (
+    copies_note,
     crowded_note,
     require_comparable,
     unmatched_note,
@@ -71,7 +72,7 @@ def check(task: Task) -> list[str]:
                 require_comparable(student, teacher, examples)
         _refuse_mixing(task, student, [loss for _, loss in terms.values()])
     fold = recipe.data.folds[task.fold]
-    notes = [unseen_note(examples, tested, fold)]
+    notes = [unseen_note(examples, tested, fold), copies_note(examples, tested)]
     if terms:
         notes += [crowded_note(examples), unmatched_note(examples, recipe.data)]
     return [note for note in notes if note]
