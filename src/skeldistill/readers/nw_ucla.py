@@ -37,8 +37,8 @@ class NWUCLA:
 
     20 joints of Kinect v1 in metres, one person; a joint at the origin is lost. The action, the
     subject and the camera are those of the name ``aNN_sNN_eNN_vNN.json``. Views 1 and 2 are the
-    split ``train`` (1,020 clips), view 3 is ``test`` (464), the set's cross-view protocol. As it is
-    distributed, 95 files of view 3 are those of view 2 under another name.
+    split ``train`` (1,020 clips), view 3 is ``test`` (464), the set's cross-view protocol. In the
+    copy that was looked at (1,484 files), 95 of view 3 are those of view 2 by another name.
     """
 
     @property
