@@ -29,6 +29,25 @@ def test_no_part_of_a_password_is_told(secret):
     assert video.without_password(f"rtsp://{secret}host/a@b") == "rtsp://host/a@b"
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        (
+            "http://10.0.0.5/cgi/mjpg?usr=admin&pwd=secret",
+            "http://10.0.0.5/cgi/mjpg?usr=...&pwd=...",
+        ),
+        ("http://secret:secret@cam/a?pwd=secret#secret", "http://cam/a?pwd=..."),
+        ("http://cam/a?secret&n=1", "http://cam/a?...&n=..."),
+        ("http://cam?mail=admin@secret", "http://..."),
+        ("rtsp://admin:secret?secret@cam/a", "rtsp://..."),
+        ("http://cam/a?pwd=secret@secret", "http://cam/a?pwd=..."),
+        ("http://cam/a", "http://cam/a"),
+    ],
+)
+def test_no_value_of_a_query_is_told(address, told):
+    assert video.without_password(address) == told
+
+
 def test_frames_come_as_they_were_written(tmp_path):
     pictures = painted(7)
     path = write_video(tmp_path / "a.mp4", pictures)

@@ -239,8 +239,15 @@ def open_video(source: Path | str | int) -> Video:
 
 
 def without_password(address: str) -> str:
-    """A stream's address as it may be told, without the user and password that it may hold."""
-    return re.sub(r"(?<=://)[^/]*@", "", address)
+    """A stream's address as it may be told: without user and password, and the query's values."""
+    place, mark, query = address.partition("?")
+    scheme, slashes, host = place.partition("://")
+    if "@" in query and "/" not in host:  # is the mark part of a password, or is the @ a value's?
+        return f"{scheme}{slashes}..."
+    place = re.sub(r"(?<=://)[^/]*@", "", place)
+    names = [one.partition("=")[:2] for one in query.split("&")]
+    hidden = [f"{name}=..." if equals else "..." for name, equals in names]
+    return f"{place}?{'&'.join(hidden)}" if mark else place
 
 
 def frames(source: Path | str | int) -> Iterator[Frame]:
