@@ -181,6 +181,26 @@ def test_what_is_shown_now_begins_at_enter_and_stays_until_leave():
     assert now.shown(here) == []
 
 
+def test_who_has_left_is_forgotten():
+    now, most = Now(sides(), RULES.hysteresis, SEEN), 0
+    pose = Pose(joints=np.zeros((13, 2), np.float32), scores=np.ones(13, np.float32))
+    said = np.array([0.9, 0.1])
+    for number in range(400):
+        who = number // 40  # somebody new every 40 frames
+        now.hear(who, Stretch(first=number, last=number, start=0.0, end=0.0, probabilities=said))
+        if number % 40 == 5 and who:  # what is said of the last one's end comes late
+            now.hear(who - 1, Stretch(first=0, last=0, start=0.0, end=0.0, probabilities=said))
+        shown = now.shown(Moment(number=number, time=number / 30, people={who: pose}))
+        assert [one.person for one in shown] == [who]
+        most = max(most, len(now._doing))
+    assert most == 2
+
+
+def test_nobody_listens_where_nothing_is_drawn(camera, monkeypatch):
+    monkeypatch.delattr(running, "Now")
+    assert len(camera(sides())[0]) == 2
+
+
 # ---------------------------------------------------------------- frame by frame
 
 

@@ -110,13 +110,17 @@ def _timed(moments: Iterator[Moment], times: list[float]) -> Iterator[Moment]:
         yield moment
 
 
+def _deaf(who: int | None, stretch: Stretch) -> None:
+    """Nobody draws what the network says at the time."""
+
+
 def _watching(
     recogniser: Recogniser,
     wanted: Wanted,
     seen: Seen,
     *,
     batch: int = BATCH,
-    listen: Callable[[int | None, Stretch], None] = lambda who, stretch: None,
+    listen: Callable[[int | None, Stretch], None] = _deaf,
 ) -> Watching | FrameByFrame:
     if wanted.live:
         return FrameByFrame(recogniser, wanted.rules, seen, listen=listen)
@@ -143,12 +147,13 @@ def _follow(
     broken: Exception | None = None
     with ExitStack() as stack:
         seen, frames = stack.enter_context(origin.pictured(lambda _: None, lambda _: None))
-        now = Now(recogniser, wanted.rules.hysteresis, seen)
-        watching = _watching(recogniser, wanted, seen, batch=1, listen=now.hear)
-        draw = None
+        draw = now = None
         if wanted.film is not None:
+            now = Now(recogniser, wanted.rules.hysteresis, seen)
             film = file_of(wanted.film, name, "mp4")
             draw = stack.enter_context(overlay.filming(film, seen))
+        listen = _deaf if now is None else now.hear
+        watching = _watching(recogniser, wanted, seen, batch=1, listen=listen)
         write = stack.enter_context(_growing(wanted, name, say))
 
         def put(found: list[Action]) -> None:
@@ -162,7 +167,7 @@ def _follow(
                     if wanted.seconds is not None and moment.time >= wanted.seconds:
                         break
                     put(watching.push(moment))
-                    if draw is not None:
+                    if draw is not None and now is not None:
                         draw(image, moment, now.shown(moment))
             finally:
                 put(watching.finish())
