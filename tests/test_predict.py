@@ -656,6 +656,8 @@ def hostile(tmp_path):
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY), "cannot be decoded"),
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--whole"), "no end"),
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--overlay", "o.mp4"), "cannot be decoded"),
+        (("/dev/video73", *REPLAY), "camera 73: "),
+        (("/dev/zero", *REPLAY), "/dev/zero is a device or a pipe, no video; name a file"),
         (("people.arrow", "--live", "--whole"), "--live goes frame by frame"),
         (("people.arrow", "--live", "--stride", "3f"), "with no --stride"),
         (("people.arrow", "--seconds", 3), "which people.arrow is not; leave it out"),

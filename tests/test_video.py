@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import os
 import sys
 import threading
 import time
@@ -246,6 +247,22 @@ def test_a_number_is_a_camera_unless_a_file_is_called_so(tmp_path, monkeypatch):
         open_video("7")
     write_video(tmp_path / "a.mp4", painted(2)).rename("7")
     assert len(list(frames("7"))) == 2
+
+
+def test_linux_names_cameras_by_their_devices(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("by-id").symlink_to("/dev/video73")
+    for name in ("/dev/video73", "by-id"):
+        with pytest.raises((ValueError, OSError), match="camera 73: "):
+            open_video(name)
+    assert [video.camera_number(name) for name in ("/dev/video", "video1", "1/")] == [None] * 3
+
+
+def test_a_device_that_is_no_camera_is_told_as_what_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", tmp_path / "pipe"):
+        with pytest.raises(ValueError, match=f"{path} is a device or a pipe, no video; name a"):
+            open_video(path)
 
 
 @pytest.mark.parametrize("kind", ["avi", "mkv", "mp4"])

@@ -194,8 +194,8 @@ def opened(
     """What a user names, ready to be gone through once.
 
     Args:
-        named: a video, a folder of videos, a camera's number, a stream's address, a store, or
-            what `reader` reads.
+        named: a video, a folder of videos, a camera's number or ``/dev/videoN``, a stream's
+            address, a store, or what `reader` reads.
         estimator: for videos, as ``name:option=value`` (see `skeldistill.estimators.parse`).
         reader: the format of skeleton files; found by name for OpenPose and OpenPifPaf.
         options: of the reader.
@@ -209,7 +209,7 @@ def opened(
     path = Path(named)
     if rate is not None and _told_rate(rate) is None:
         raise ValueError(f"--rate {rate}: give frames per second, more than 0")
-    if reader is None and not path.exists() and (_live(named)):
+    if reader is None and _live(named):
         _no_options(video.without_password(named), options)
         with _filmed({video.without_password(named): named}, None, estimator, rate) as sources:
             yield sources
@@ -259,7 +259,8 @@ def _times(clip: Clip) -> Float64[np.ndarray, " t"] | None:
 
 
 def _live(named: str) -> bool:
-    return named.isdecimal() or named.lower().startswith(video.LIVE)
+    address = named.lower().startswith(video.LIVE) and not Path(named).exists()
+    return address or video.camera_number(named) is not None
 
 
 def _reader_of(path: Path) -> str | None:

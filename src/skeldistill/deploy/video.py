@@ -1,5 +1,6 @@
 """Video: the frames of a file, a camera or a stream, upright, with the time of each."""
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -204,8 +205,8 @@ def open_video(source: Path | str | int) -> Video:
     """Open a video file, a camera (by number) or a stream (by address).
 
     Args:
-        source: a file; a number, also as text, for a camera where no file is called so; or an
-            address that begins with one of `LIVE`.
+        source: a file; a number, also as text, for a camera where no file is called so, or its
+            ``/dev/videoN``; or an address that begins with one of `LIVE`.
 
     Raises:
         OSError: there is no such file.
@@ -223,19 +224,33 @@ def open_video(source: Path | str | int) -> Video:
                 options = {"use_wallclock_as_timestamps": "1"}
                 container = av.open(name, timeout=PATIENCE, options=options)
             return Video(told, container, live=True)
+    number = source if isinstance(source, int) else camera_number(name)
+    if number is not None:
+        return _camera(number)
     path = Path(name)
-    if isinstance(source, int) or (name.isdecimal() and not path.exists()):
-        return _camera(int(name))
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a video file")
     if not path.exists():
         raise FileNotFoundError(f"no video {path}; name a file, a camera's number or an address")
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is a device or a pipe, no video; name a file, a camera's number or an address"
+        )
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: the file is empty")
     options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
     with _one_line(name):
         # "file:", since a name such as "concat:a|b" would be taken for more than a name
         return Video(name, av.open(f"file:{path}", options=options), live=False)
+
+
+def camera_number(name: str) -> int | None:
+    """Which camera is meant: by its number, where no file is called so, or by Linux's device."""
+    if name.isdecimal():
+        return None if Path(name).exists() else int(name)
+    # a camera that is to be found again is named by a link, such as /dev/v4l/by-id/...
+    device = re.fullmatch(r"/dev/video([0-9]+)", os.path.realpath(name))
+    return int(device[1]) if device else None
 
 
 def without_password(address: str) -> str:
