@@ -709,6 +709,7 @@ class Camera(deploy.video.Video):
     """Frames without end, until the user has seen enough."""
 
     size, rate, aspect, duration, live, cut = (48, 64), 10.0, 1.0, None, True, ""
+    waits = True
 
     def __init__(self, frames=None):
         self._stop = frames

@@ -86,14 +86,14 @@ def camera(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sources.video, "open_video", opened)
 
-    def run(recogniser, stop=None, broken=None, session=None, rules=RULES, **wanted):
+    def run(recogniser, stop=None, broken=None, session=None, rules=RULES, warn=None, **wanted):
         session = session or Onlooker(stop, broken)
         origin = sources.Filmed(name="0", origin="0", session=session, estimator=session)
         about = Source(layout=PENN13, channels=2, units="pixels", num_clips=1)
         each = sources.Sources(path=None, about=about, several=False, each=iter([origin]))
         told: list[str] = []
         telling = running.Telling(
-            say=told.append, failed=told.append, warn=told.append, watch=lambda *_: None
+            say=told.append, failed=told.append, warn=warn or told.append, watch=lambda *_: None
         )
         asked = Wanted(rules=rules, **wanted)
         assert running.run(recogniser, each, asked, telling).failures == 0
@@ -159,6 +159,71 @@ def test_what_a_camera_told_is_there_while_it_is_watched(camera, tmp_path):
     camera(sides(), out=out, format="csv", session=Slow())
     assert (held[0], held[-1]) == (1, 2)  # the head; and the first action, while the second goes on
     assert out.read_text(encoding="utf-8").count("\n") == 3
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """Makes the camera of `camera` go on while nobody asks; tells of its thread."""
+    threads = []
+    inner = sources.video.open_video
+
+    def opened(origin):
+        found = inner(origin)
+        found.waits = origin != "0"
+        return found
+
+    class Told(video.Newest):
+        def __init__(self, *given):
+            super().__init__(*given)
+            threads.append(self.thread)
+
+    monkeypatch.setattr(sources.video, "open_video", opened)
+    monkeypatch.setattr(video, "Newest", Told)
+    return threads
+
+
+class Busy(Onlooker):
+    """Is busy with the first frame until no other comes any more."""
+
+    def __init__(self, threads, **given):
+        super().__init__(**given)
+        self._threads = threads
+
+    def __call__(self, image, time):
+        for one in self._threads:
+            one.join()
+        return super().__call__(image, time)
+
+
+def test_of_a_fast_camera_the_newest_frame_is_watched(camera, fast):
+    told, _ = camera(sides(), session=Busy(fast))
+    assert (told[-1]["last_frame"], told[-1]["end"]) == (39, 4.0)
+    assert told[-1]["label"] == "right"
+    assert not fast[0].is_alive()
+
+
+def test_a_fast_camera_is_let_go_when_the_user_or_an_estimator_stops(camera, fast):
+    camera(sides(), session=Busy(fast, stop=2.5))
+    with pytest.raises(ValueError, match="Connection timed out"):
+        camera(sides(), session=Busy(fast[1:], broken=2.5))
+    assert [thread.is_alive() for thread in fast] == [False, False]
+
+
+def test_that_frames_are_left_out_is_warned_of_once(camera, monkeypatch):
+    line = "about 5 of 30 frames"
+    monkeypatch.setattr(sources.Pace, "told", lambda self, time, number: line * (number == 7))
+    warned = []
+    camera(sides(), warn=warned.append)
+    assert warned == [f"0: {line}"]
+
+
+def test_who_is_gone_is_told_by_the_frames_of_a_camera_not_by_those_watched():
+    watching = Watching(sides(), RULES, SEEN, batch=1)
+    found = {}
+    for number in range(0, 120, 6):
+        people = {"a": (-1.0, 1.0)} if number < 60 else {}
+        found[number] = watching.push(standing(number, **people))
+    assert [number for number, actions in found.items() if actions] == [60 + PATIENCE]
 
 
 def test_an_overlay_of_a_camera_may_go_into_a_folder(camera, tmp_path):

@@ -430,7 +430,7 @@ class Pictures(BaseHTTPRequestHandler):
                 length = len(file.getvalue())
                 head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n"
                 self.wfile.write(head.encode() + file.getvalue() + b"\r\n")
-                time.sleep(0.1)
+                time.sleep(self.server.pause)
 
     def log_message(self, *words):
         pass
@@ -438,7 +438,7 @@ class Pictures(BaseHTTPRequestHandler):
 
 def test_pictures_of_a_camera_have_the_times_of_their_arrival():
     with ThreadingHTTPServer(("127.0.0.1", 0), Pictures) as server:
-        server.pictures, server.daemon_threads = 40, True
+        server.pictures, server.pause, server.daemon_threads = 40, 0.1, True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -451,6 +451,39 @@ def test_pictures_of_a_camera_have_the_times_of_their_arrival():
             thread.join()
     # at 25 a second, which nobody said, they would end after 1.2 of at least 3 seconds
     assert 2.5 < times[-1] <= passed
+
+
+def test_of_a_camera_that_is_too_fast_the_newest_picture_is_taken():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pictures) as server:
+        server.pictures, server.pause, server.daemon_threads = 80, 0.02, True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            began = time.monotonic()
+            with open_video(f"http://127.0.0.1:{server.server_port}/") as opened:
+                assert not opened.waits
+                pictures = opened.frames()
+                taken = [next(pictures)]
+                opened._newest.thread.join()  # somebody is busy until nothing comes any more
+                passed = time.monotonic() - began
+                taken.append(next(pictures))
+                with pytest.raises(ValueError, match=r"127\.0\.0\.1.*cannot be decoded"):
+                    next(pictures)  # the camera broke off
+        finally:
+            server.shutdown()
+            thread.join()
+    assert taken[1].number == 79
+    assert 79 * 0.02 * 0.9 < taken[1].time <= passed
+    np.testing.assert_allclose(taken[1].image, painted(80)[79], atol=40)
+
+
+def test_a_file_behind_an_address_waits(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", painted(3))
+    with open_video(path) as opened:
+        assert opened.waits
+        container = opened._container
+        assert video._waits("http://cam/a.mp4", container)
+        assert not video._waits("rtsp://cam/a.mp4", container)  # sent at its own pace
 
 
 def test_without_pyav_it_says_what_to_install(tmp_path, monkeypatch):

@@ -211,7 +211,10 @@ class _Subject:
     @property
     def gone(self) -> bool:
         """Whether who comes back now begins anew."""
-        return len(self._unseen) >= PATIENCE
+        if not self._unseen:
+            return False
+        # counted in frames of the camera, as in `Following`: some of them may be left out
+        return self._unseen[-1].number - self._unseen[0].number + 1 >= PATIENCE
 
     def push(self, moment: Moment, asked: list[tuple["_Subject", Window]]) -> None:
         """The next frame; windows that are ready join those that wait for the network."""

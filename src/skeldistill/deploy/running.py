@@ -55,7 +55,7 @@ def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telli
     if sources.live:
         (origin,) = sources.each
         assert isinstance(origin, Filmed)
-        return Ran(failures=0, actions=_follow(recogniser, origin, wanted, telling.say))
+        return Ran(failures=0, actions=_follow(recogniser, origin, wanted, telling))
     failures = actions = 0
     with ExitStack() as stack:
         put = stack.enter_context(_output(wanted, telling.say))
@@ -132,9 +132,7 @@ def _found(watching: Watching | FrameByFrame, moments: Iterator[Moment]) -> list
     return found + watching.finish()
 
 
-def _follow(
-    recogniser: Recogniser, origin: Filmed, wanted: Wanted, say: Callable[[str], None]
-) -> int:
+def _follow(recogniser: Recogniser, origin: Filmed, wanted: Wanted, telling: Telling) -> int:
     """Watch a camera until it ends, or the time is over, or the user has seen enough (Ctrl-C).
 
     What is drawn is what the network says at the time; a camera cannot be seen twice. Where it
@@ -146,7 +144,7 @@ def _follow(
     name, actions = outputs.file_name(origin.name), 0
     broken: Exception | None = None
     with ExitStack() as stack:
-        seen, frames = stack.enter_context(origin.pictured(lambda _: None, lambda _: None))
+        seen, frames = stack.enter_context(origin.pictured(lambda _: None, telling.warn))
         draw = now = None
         if wanted.film is not None:
             now = Now(recogniser, wanted.rules.hysteresis, seen)
@@ -154,7 +152,7 @@ def _follow(
             draw = stack.enter_context(overlay.filming(film, seen))
         listen = _deaf if now is None else now.hear
         watching = _watching(recogniser, wanted, seen, batch=1, listen=listen)
-        write = stack.enter_context(_growing(wanted, name, say))
+        write = stack.enter_context(_growing(wanted, name, telling.say))
 
         def put(found: list[Action]) -> None:
             nonlocal actions

@@ -14,6 +14,7 @@ from skeldistill.clip import Clip
 from skeldistill.data.store import Store
 from skeldistill.deploy import extract_sources, video
 from skeldistill.deploy.following import Following, Moment
+from skeldistill.deploy.newest import Pace
 from skeldistill.deploy.predict import Seen, gathered
 from skeldistill.deploy.windows import moments_of
 from skeldistill.estimators.at_work import AtWork
@@ -39,7 +40,7 @@ Watch = Callable[[float], None]
 """Told after every frame of a video which share of it is behind."""
 
 Warn = Callable[[str], None]
-"""Told in one line what is doubtful about a video that was read to its end."""
+"""Told in one line what is doubtful about a video that was read to its end, or left out of one."""
 
 Pictured = tuple[UInt8[np.ndarray, "h w 3"], Moment]
 """A frame's picture, and who is in it."""
@@ -145,8 +146,10 @@ class Filmed:
         return (frame.image for frame in video.frames(self.origin))
 
     def _moments(self, opened: video.Video, watch: Watch, warn: Warn) -> Iterator[Pictured]:
-        following = Following()
+        following, pace = Following(), Pace()
         for frame in opened.frames():
+            if left_out := pace.told(frame.time, frame.number):
+                warn(f"{self.name}: {left_out}")
             found = self.session(frame.image, frame.time)
             time = frame.number / self.rate if self.rate else frame.time
             yield frame.image, following.step(frame.number, time, found)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from skeldistill.deploy.display import Display
+from skeldistill.deploy.newest import Newest
 from skeldistill.extras import require
 
 ENDINGS = (
@@ -32,6 +33,9 @@ MOST_PIXELS = 2**26
 LIVE = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "http://", "https://")
 PICTURES = "mpjpeg"
 """What cameras on a network send as single pictures: it has no times but those of its arrival."""
+
+PLAYLISTS = ("hls", "dash")
+"""Streams that come in pieces of some seconds, each of them at once."""
 
 RATE = 30.0
 """Frames per second where nothing says how many there are."""
@@ -86,6 +90,8 @@ class Video:
             as of others, are those of pixels.
         duration: seconds, as the file claims; None for a camera, or where it does not.
         live: whether it is a camera or a stream, which has no end of its own.
+        waits: whether the next frame comes when it is asked for, as of a file, be it behind an
+            address. Others go on meanwhile, and of them only the newest frame is given.
         cut: one line, once all frames were read, if they end well before the file claims; "" else.
     """
 
@@ -103,6 +109,7 @@ class Video:
             ahead = [] if live or stream.frames else list(islice(packets, AHEAD))
             self.rate = _rate(float(stream.average_rate or 0), ahead)
             self.duration = _duration(container, stream, live)
+            self.waits = not live or _waits(name, container)
             self.aspect = float(stream.sample_aspect_ratio or 1)
             # AVI stores when frames are decoded alone: what is called their time is out of order
             self._by_decoding = container.format.name == "avi"
@@ -117,17 +124,30 @@ class Video:
         if self.display.rotation % 180:
             self.aspect = 1 / self.aspect
         self._stored = (self._first.width, self._first.height)
+        self._newest: Newest[tuple[Any, float, int]] | None = None
         self.cut = ""
 
     def frames(self) -> Iterator[Frame]:
         """The frames in the order in which they are shown; can be asked for once.
+
+        A camera's are decoded in a thread of their own, so that each has the time at which it came.
 
         Raises:
             ValueError: the file is damaged, or they were asked for before.
         """
         if self._first is None:
             raise ValueError(f"{self.name}: its frames were read already; open it again")
-        picture, self._first = self._first, None
+        first, self._first = self._first, None
+        pictures = self._timed(first)
+        if not self.waits:
+            pictures = self._newest = Newest(pictures, self._container.close)
+        for picture, time, number in pictures:
+            with _one_line(self.name):
+                image = self._upright(picture)
+            yield Frame(image=image, time=time, number=number)
+
+    def _timed(self, picture: Any) -> Iterator[tuple[Any, float, int]]:
+        """From the first on, what was decoded, with its time and number."""
         began, time = self._time(picture) or 0.0, 0.0
         step, number = 1 / (self.rate or RATE), 0
         longest, end = step, 0.0
@@ -141,9 +161,7 @@ class Video:
             time = max(time, told)
             # a claim may count from 0 or from the first frame
             end = max(time, self._time(picture) or 0.0)
-            with _one_line(self.name):
-                image = self._upright(picture)
-            yield Frame(image=image, time=float(time), number=number)
+            yield picture, float(time), number
             number += 1
             with _one_line(self.name):
                 picture = next(self._images, None)
@@ -187,7 +205,10 @@ class Video:
 
     def close(self) -> None:
         """Let go of the file or the camera."""
-        self._container.close()
+        if self._newest is None:
+            self._container.close()
+        else:
+            self._newest.close()
 
     def __enter__(self) -> "Video":
         return self
@@ -318,6 +339,12 @@ def _duration(container: Any, stream: Any, live: bool) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return container.duration / 1e6 if container.duration else None
+
+
+def _waits(name: str, container: Any) -> bool:
+    """Whether a stream is a file behind an address, or comes in pieces."""
+    whole = name.lower().startswith("http") and bool(container.duration)
+    return whole or container.format.name in PLAYLISTS
 
 
 def _claimed(container: Any, stream: Any, duration: float) -> float:
