@@ -127,6 +127,19 @@ def test_a_camera_is_drawn_while_it_is_watched(camera, tmp_path, stopped):
     assert not list(tmp_path.glob(".*partial*"))
 
 
+def test_windows_of_a_camera_in_seconds_go_by_its_times(camera, monkeypatch):
+    known = []
+
+    class Knowing(Watching):
+        def __init__(self, recogniser, rules, seen, **given):
+            super().__init__(recogniser, rules, seen, **given)
+            known.append(seen)
+
+    monkeypatch.setattr(running, "Watching", Knowing)
+    camera(sides())
+    assert [one.live for one in known] == [True]
+
+
 @pytest.mark.parametrize("out", ["said.jsonl", "said"])
 def test_a_file_or_folder_holds_all_that_a_camera_tells(camera, tmp_path, out):
     told, _ = camera(sides())

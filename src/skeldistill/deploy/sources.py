@@ -130,6 +130,7 @@ class Filmed:
                 size=opened.size,
                 rate=self.rate or _told_rate(opened.rate) or RATE,
                 aspect=opened.aspect,
+                live=self.live,
             )
             yield seen, self._moments(opened, watch, warn)
 
