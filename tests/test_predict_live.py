@@ -2,7 +2,11 @@
 
 import itertools
 import json
+import os
+import threading
+import time
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -146,8 +150,71 @@ def test_a_file_or_folder_holds_all_that_a_camera_tells(camera, tmp_path, out):
     camera(sides(), out=tmp_path / out)
     path = tmp_path / out / "0.jsonl" if out == "said" else tmp_path / out
     kept = path.read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line) for line in kept] == told
+    assert [json.loads(line) | {"at": ""} for line in kept] == [one | {"at": ""} for one in told]
     assert len(told) == 2
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_what_a_camera_told_before_it_was_started_again_stays(camera, tmp_path, format):
+    out = tmp_path / f"said.{format}"
+    out.touch()
+    camera(sides(), out=out, format=format)
+    before = out.read_text(encoding="utf-8")
+    camera(sides(), out=out, format=format)
+    after = out.read_text(encoding="utf-8")
+    assert after.startswith(before)
+    lines = [line.rpartition(",")[0] for line in after.splitlines()]  # but for the clock
+    head = lines[:1] if format == "csv" else []
+    assert lines == head + 2 * lines[len(head) : len(head) + 2]
+
+    out.write_text(before[:-9], encoding="utf-8")  # cut off in the middle of a line
+    camera(sides(), out=out, format=format)
+    assert out.read_text(encoding="utf-8").startswith(before[:-9] + "\n")
+    assert out.read_text(encoding="utf-8").count("\n") == before.count("\n") + 2
+
+
+@pytest.mark.parametrize(
+    ("format", "holds", "said"),
+    [("srt", "1\n", "srt cannot be gone on with"), ("csv", "a,b\n1,2\n", "with other columns")],
+)
+def test_a_file_that_cannot_be_gone_on_with_is_refused(
+    camera, tmp_path, monkeypatch, format, holds, said
+):
+    out = tmp_path / f"said.{format}"
+    out.write_text(holds, encoding="utf-8")
+
+    monkeypatch.delattr(sources.video, "open_video")  # the camera is not opened
+    with pytest.raises(ValueError, match=f"{said}.*name another --out"):
+        camera(sides(), out=out, format=format)
+    assert out.read_text(encoding="utf-8") == holds
+
+
+def test_what_a_camera_tells_may_go_into_a_pipe(camera, tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    kept = []
+    reader = threading.Thread(target=lambda: kept.append((tmp_path / "pipe.csv").read_text()))
+    reader.start()
+    camera(sides(), out=tmp_path / "pipe.csv", format="csv")
+    reader.join()
+    assert kept[0].count("\n") == 3
+
+
+@pytest.mark.parametrize("zone", ["XXX-05:45", "XXX+03"])
+def test_a_cameras_lines_tell_when_an_action_began_by_the_clock(camera, monkeypatch, zone):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    ticks = itertools.count()
+    monkeypatch.setattr(running.time, "time", lambda: 1e9 + next(ticks) / 10)
+    try:
+        told, _ = camera(sides())
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    offset = {"XXX-05:45": "+05:45", "XXX+03": "-03:00"}[zone]
+    assert {one["at"][-6:] for one in told} == {offset}
+    began = [datetime.fromisoformat(one["at"]).timestamp() for one in told]
+    # the clock was asked once before the first frame
+    assert began == pytest.approx([1e9 + 0.1 + one["start"] for one in told], abs=2e-3)
 
 
 def test_a_camera_that_breaks_leaves_all_that_it_told(camera, tmp_path):
