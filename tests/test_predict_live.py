@@ -19,7 +19,7 @@ from skeldistill import checkpoint
 from skeldistill.clip import Clip
 from skeldistill.data.store_writer import StoreWriter
 from skeldistill.deploy import running, sources, video
-from skeldistill.deploy.following import Moment, Pose
+from skeldistill.deploy.following import Following, Moment, Pose
 from skeldistill.deploy.predict import Rules, Seen, Watching
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Hysteresis, Stretch
@@ -304,6 +304,16 @@ def test_who_is_gone_is_told_by_the_frames_of_a_camera_not_by_those_watched():
         people = {"a": (-1.0, 1.0)} if number < 60 else {}
         found[number] = watching.push(standing(number, **people))
     assert [number for number, actions in found.items() if actions] == [60 + PATIENCE]
+
+
+def test_who_is_in_every_frame_that_is_watched_stays_the_same_person():
+    following = Following()
+    joints = np.zeros((1, 13, 2), np.float32)
+    joints[0, :, 1] = np.linspace(4, 40, 13)
+    here, away = People(joints, np.ones((1, 13), np.float32)), People(joints[:0], joints[:0, :, 0])
+    seen = [here, here, here, away, here]
+    people = [[*following.step(50 * i, 2.0 * i, one).people] for i, one in enumerate(seen)]
+    assert people == [[0], [0], [0], [], [1]]
 
 
 def test_an_overlay_of_a_camera_may_go_into_a_folder(camera, tmp_path):
