@@ -27,7 +27,7 @@ from skeldistill.deploy.predict import Action, Rules, Seen, actions, gathered, t
 from skeldistill.deploy.saved import network_file
 from skeldistill.deploy.segments import Hysteresis
 from skeldistill.deploy.wanted import Wanted
-from skeldistill.deploy.windows import Sliding, Span, Windows, moments_of
+from skeldistill.deploy.windows import Sliding, Span, TimedWindows, Windows, moments_of
 from skeldistill.files import write_text
 from skeldistill.layouts import COCO17, PENN13
 from skeldistill.readers.reader import Source
@@ -82,6 +82,60 @@ def test_stretches_lie_in_the_middle_of_their_windows():
     # middles at 3, 5, 7; the last window is the last six frames
     assert [(one.first, one.last) for one in given_] == [(0, 3), (4, 5), (6, 7), (8, 10)]
     assert given_[-1].moments[0].number == 5
+
+
+@pytest.mark.parametrize(("length", "stride"), [(6, 2), (8, 8), (1, 1), (20, 4)])
+@pytest.mark.parametrize("frames", [3, 40])
+def test_windows_by_time_are_those_by_frames_at_a_steady_rate(length, stride, frames):
+    given_ = []
+    for windows in (
+        Windows(Sliding(length=length, stride=stride)),
+        TimedWindows(length / RATE, stride / RATE),
+    ):
+        moments = [Moment(number=i, time=i / RATE, people={}) for i in range(frames)]
+        given_.append([window for moment in moments for window in windows.push(moment)])
+        given_[-1] += windows.finish(frames / RATE)
+        assert not windows.finish(99.0)
+    told = [[(one.first, one.last, one.start, one.end) for one in each] for each in given_]
+    assert len(told[0]) == len(told[1])
+    np.testing.assert_allclose(*told, atol=1e-9)
+    for by_frames, by_time in zip(*given_, strict=True):
+        numbers = [[moment.number for moment in one.moments] for one in (by_frames, by_time)]
+        assert numbers[0] == numbers[1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.floats(0.0, 3.0), min_size=1, max_size=40), st.floats(0.1, 3.0), st.floats(0.1, 1.0)
+)
+def test_windows_by_time_tell_of_every_frame_once_at_any_rate(steps, seconds, share):
+    windows = TimedWindows(seconds, share * seconds)
+    moments = [
+        Moment(number=i, time=time, people={}) for i, time in enumerate(np.cumsum(steps).tolist())
+    ]
+    end = moments[-1].time + 0.1
+    given_ = [window for moment in moments for window in windows.push(moment)]
+    given_ += windows.finish(end)
+    told = [number for one in given_ for number in range(one.first, one.last + 1)]
+    assert told == list(range(len(moments)))
+    bounds = [one.start for one in given_] + [given_[-1].end]
+    assert [one.end for one in given_] == bounds[1:]
+    for window in given_:
+        assert window.moments[-1].time - window.moments[0].time <= seconds + 1e-3
+
+
+@pytest.mark.parametrize("stride", [None, Span.parse("0.5s"), Span.parse("15f")])
+def test_seconds_of_a_camera_are_seconds_whatever_it_claims(stride):
+    seen = Seen(name="cam", layout=PENN13, size=None, rate=30.0, live=True)
+    windows = Rules(window=Span.parse("2s"), stride=stride).windows(seen)
+    moments = [Moment(number=6 * i, time=i / 5, people={}) for i in range(26)]
+    given_ = [window for moment in moments for window in windows.push(moment)]
+    assert [len(one.moments) for one in given_] == [10] * 7
+    assert [one.end for one in given_[:2]] == pytest.approx([1.4, 2.0])
+    # frames that are asked for are counted, and the rate of a file's is known
+    assert isinstance(Rules(window=Span.parse("60f"), stride=stride).windows(seen), Windows)
+    rules = Rules(window=Span.parse("2s"), stride=stride)
+    assert isinstance(rules.windows(replace(seen, live=False)), Windows)
 
 
 def test_the_surest_person_of_a_window_comes_first_as_in_training():
@@ -669,6 +723,8 @@ def hostile(tmp_path):
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY), "cannot be decoded"),
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--whole"), "no end"),
         (("rtsp://me:secret@127.0.0.1:9/x", *REPLAY, "--overlay", "o.mp4"), "cannot be decoded"),
+        (("/dev/video73", *REPLAY), "camera 73: "),
+        (("/dev/zero", *REPLAY), "/dev/zero is a device or a pipe, no video; name a file"),
         (("people.arrow", "--live", "--whole"), "--live goes frame by frame"),
         (("people.arrow", "--live", "--stride", "3f"), "with no --stride"),
         (("people.arrow", "--seconds", 3), "which people.arrow is not; leave it out"),
@@ -720,6 +776,7 @@ class Camera(deploy.video.Video):
     """Frames without end, until the user has seen enough."""
 
     size, rate, aspect, duration, live, cut = (48, 64), 10.0, 1.0, None, True, ""
+    waits = True
 
     def __init__(self, frames=None):
         self._stop = frames

@@ -2,7 +2,11 @@
 
 import itertools
 import json
+import os
+import threading
+import time
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -15,7 +19,7 @@ from skeldistill import checkpoint
 from skeldistill.clip import Clip
 from skeldistill.data.store_writer import StoreWriter
 from skeldistill.deploy import running, sources, video
-from skeldistill.deploy.following import Moment, Pose
+from skeldistill.deploy.following import Following, Moment, Pose
 from skeldistill.deploy.predict import Rules, Seen, Watching
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Hysteresis, Stretch
@@ -86,14 +90,14 @@ def camera(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sources.video, "open_video", opened)
 
-    def run(recogniser, stop=None, broken=None, session=None, rules=RULES, **wanted):
+    def run(recogniser, stop=None, broken=None, session=None, rules=RULES, warn=None, **wanted):
         session = session or Onlooker(stop, broken)
         origin = sources.Filmed(name="0", origin="0", session=session, estimator=session)
         about = Source(layout=PENN13, channels=2, units="pixels", num_clips=1)
         each = sources.Sources(path=None, about=about, several=False, each=iter([origin]))
         told: list[str] = []
         telling = running.Telling(
-            say=told.append, failed=told.append, warn=told.append, watch=lambda *_: None
+            say=told.append, failed=told.append, warn=warn or told.append, watch=lambda *_: None
         )
         asked = Wanted(rules=rules, **wanted)
         assert running.run(recogniser, each, asked, telling).failures == 0
@@ -127,14 +131,90 @@ def test_a_camera_is_drawn_while_it_is_watched(camera, tmp_path, stopped):
     assert not list(tmp_path.glob(".*partial*"))
 
 
+def test_windows_of_a_camera_in_seconds_go_by_its_times(camera, monkeypatch):
+    known = []
+
+    class Knowing(Watching):
+        def __init__(self, recogniser, rules, seen, **given):
+            super().__init__(recogniser, rules, seen, **given)
+            known.append(seen)
+
+    monkeypatch.setattr(running, "Watching", Knowing)
+    camera(sides())
+    assert [one.live for one in known] == [True]
+
+
 @pytest.mark.parametrize("out", ["said.jsonl", "said"])
 def test_a_file_or_folder_holds_all_that_a_camera_tells(camera, tmp_path, out):
     told, _ = camera(sides())
     camera(sides(), out=tmp_path / out)
     path = tmp_path / out / "0.jsonl" if out == "said" else tmp_path / out
     kept = path.read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line) for line in kept] == told
+    assert [json.loads(line) | {"at": ""} for line in kept] == [one | {"at": ""} for one in told]
     assert len(told) == 2
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_what_a_camera_told_before_it_was_started_again_stays(camera, tmp_path, format):
+    out = tmp_path / f"said.{format}"
+    out.touch()
+    camera(sides(), out=out, format=format)
+    before = out.read_text(encoding="utf-8")
+    camera(sides(), out=out, format=format)
+    after = out.read_text(encoding="utf-8")
+    assert after.startswith(before)
+    lines = [line.rpartition(",")[0] for line in after.splitlines()]  # but for the clock
+    head = lines[:1] if format == "csv" else []
+    assert lines == head + 2 * lines[len(head) : len(head) + 2]
+
+    out.write_text(before[:-9], encoding="utf-8")  # cut off in the middle of a line
+    camera(sides(), out=out, format=format)
+    assert out.read_text(encoding="utf-8").startswith(before[:-9] + "\n")
+    assert out.read_text(encoding="utf-8").count("\n") == before.count("\n") + 2
+
+
+@pytest.mark.parametrize(
+    ("format", "holds", "said"),
+    [("srt", "1\n", "srt cannot be gone on with"), ("csv", "a,b\n1,2\n", "with other columns")],
+)
+def test_a_file_that_cannot_be_gone_on_with_is_refused(
+    camera, tmp_path, monkeypatch, format, holds, said
+):
+    out = tmp_path / f"said.{format}"
+    out.write_text(holds, encoding="utf-8")
+
+    monkeypatch.delattr(sources.video, "open_video")  # the camera is not opened
+    with pytest.raises(ValueError, match=f"{said}.*name another --out"):
+        camera(sides(), out=out, format=format)
+    assert out.read_text(encoding="utf-8") == holds
+
+
+def test_what_a_camera_tells_may_go_into_a_pipe(camera, tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    kept = []
+    reader = threading.Thread(target=lambda: kept.append((tmp_path / "pipe.csv").read_text()))
+    reader.start()
+    camera(sides(), out=tmp_path / "pipe.csv", format="csv")
+    reader.join()
+    assert kept[0].count("\n") == 3
+
+
+@pytest.mark.parametrize("zone", ["XXX-05:45", "XXX+03"])
+def test_a_cameras_lines_tell_when_an_action_began_by_the_clock(camera, monkeypatch, zone):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    ticks = itertools.count()
+    monkeypatch.setattr(running.time, "time", lambda: 1e9 + next(ticks) / 10)
+    try:
+        told, _ = camera(sides())
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    offset = {"XXX-05:45": "+05:45", "XXX+03": "-03:00"}[zone]
+    assert {one["at"][-6:] for one in told} == {offset}
+    began = [datetime.fromisoformat(one["at"]).timestamp() for one in told]
+    # the clock was asked once before the first frame
+    assert began == pytest.approx([1e9 + 0.1 + one["start"] for one in told], abs=2e-3)
 
 
 def test_a_camera_that_breaks_leaves_all_that_it_told(camera, tmp_path):
@@ -161,6 +241,81 @@ def test_what_a_camera_told_is_there_while_it_is_watched(camera, tmp_path):
     assert out.read_text(encoding="utf-8").count("\n") == 3
 
 
+@pytest.fixture
+def fast(monkeypatch):
+    """Makes the camera of `camera` go on while nobody asks; tells of its thread."""
+    threads = []
+    inner = sources.video.open_video
+
+    def opened(origin):
+        found = inner(origin)
+        found.waits = origin != "0"
+        return found
+
+    class Told(video.Newest):
+        def __init__(self, *given):
+            super().__init__(*given)
+            threads.append(self.thread)
+
+    monkeypatch.setattr(sources.video, "open_video", opened)
+    monkeypatch.setattr(video, "Newest", Told)
+    return threads
+
+
+class Busy(Onlooker):
+    """Is busy with the first frame until no other comes any more."""
+
+    def __init__(self, threads, **given):
+        super().__init__(**given)
+        self._threads = threads
+
+    def __call__(self, image, time):
+        for one in self._threads:
+            one.join()
+        return super().__call__(image, time)
+
+
+def test_of_a_fast_camera_the_newest_frame_is_watched(camera, fast):
+    told, _ = camera(sides(), session=Busy(fast))
+    assert (told[-1]["last_frame"], told[-1]["end"]) == (39, 4.0)
+    assert told[-1]["label"] == "right"
+    assert not fast[0].is_alive()
+
+
+def test_a_fast_camera_is_let_go_when_the_user_or_an_estimator_stops(camera, fast):
+    camera(sides(), session=Busy(fast, stop=2.5))
+    with pytest.raises(ValueError, match="Connection timed out"):
+        camera(sides(), session=Busy(fast[1:], broken=2.5))
+    assert [thread.is_alive() for thread in fast] == [False, False]
+
+
+def test_that_frames_are_left_out_is_warned_of_once(camera, monkeypatch):
+    line = "about 5 of 30 frames"
+    monkeypatch.setattr(sources.Pace, "told", lambda self, time, number: line * (number == 7))
+    warned = []
+    camera(sides(), warn=warned.append)
+    assert warned == [f"0: {line}"]
+
+
+def test_who_is_gone_is_told_by_the_frames_of_a_camera_not_by_those_watched():
+    watching = Watching(sides(), RULES, SEEN, batch=1)
+    found = {}
+    for number in range(0, 120, 6):
+        people = {"a": (-1.0, 1.0)} if number < 60 else {}
+        found[number] = watching.push(standing(number, **people))
+    assert [number for number, actions in found.items() if actions] == [60 + PATIENCE]
+
+
+def test_who_is_in_every_frame_that_is_watched_stays_the_same_person():
+    following = Following()
+    joints = np.zeros((1, 13, 2), np.float32)
+    joints[0, :, 1] = np.linspace(4, 40, 13)
+    here, away = People(joints, np.ones((1, 13), np.float32)), People(joints[:0], joints[:0, :, 0])
+    seen = [here, here, here, away, here]
+    people = [[*following.step(50 * i, 2.0 * i, one).people] for i, one in enumerate(seen)]
+    assert people == [[0], [0], [0], [], [1]]
+
+
 def test_an_overlay_of_a_camera_may_go_into_a_folder(camera, tmp_path):
     camera(sides(), film=tmp_path / "films", seconds=1.0)
     assert [path.name for path in (tmp_path / "films").iterdir()] == ["0.mp4"]
@@ -179,6 +334,26 @@ def test_what_is_shown_now_begins_at_enter_and_stays_until_leave():
     assert now.shown(Moment(number=9, time=0.3, people={})) == []
     now.hear(0, Stretch(first=1, last=1, start=0.1, end=0.2, probabilities=np.zeros(2)))
     assert now.shown(here) == []
+
+
+def test_who_has_left_is_forgotten():
+    now, most = Now(sides(), RULES.hysteresis, SEEN), 0
+    pose = Pose(joints=np.zeros((13, 2), np.float32), scores=np.ones(13, np.float32))
+    said = np.array([0.9, 0.1])
+    for number in range(400):
+        who = number // 40  # somebody new every 40 frames
+        now.hear(who, Stretch(first=number, last=number, start=0.0, end=0.0, probabilities=said))
+        if number % 40 == 5 and who:  # what is said of the last one's end comes late
+            now.hear(who - 1, Stretch(first=0, last=0, start=0.0, end=0.0, probabilities=said))
+        shown = now.shown(Moment(number=number, time=number / 30, people={who: pose}))
+        assert [one.person for one in shown] == [who]
+        most = max(most, len(now._doing))
+    assert most == 2
+
+
+def test_nobody_listens_where_nothing_is_drawn(camera, monkeypatch):
+    monkeypatch.delattr(running, "Now")
+    assert len(camera(sides())[0]) == 2
 
 
 # ---------------------------------------------------------------- frame by frame

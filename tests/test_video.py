@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import os
 import sys
 import threading
 import time
@@ -27,6 +28,25 @@ pytest.importorskip("av")
 @pytest.mark.parametrize("secret", ["user:pass@", "user:p@ss@", ""])
 def test_no_part_of_a_password_is_told(secret):
     assert video.without_password(f"rtsp://{secret}host/a@b") == "rtsp://host/a@b"
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        (
+            "http://10.0.0.5/cgi/mjpg?usr=admin&pwd=secret",
+            "http://10.0.0.5/cgi/mjpg?usr=...&pwd=...",
+        ),
+        ("http://secret:secret@cam/a?pwd=secret#secret", "http://cam/a?pwd=..."),
+        ("http://cam/a?secret&n=1", "http://cam/a?...&n=..."),
+        ("http://cam?mail=admin@secret", "http://..."),
+        ("rtsp://admin:secret?secret@cam/a", "rtsp://..."),
+        ("http://cam/a?pwd=secret@secret", "http://cam/a?pwd=..."),
+        ("http://cam/a", "http://cam/a"),
+    ],
+)
+def test_no_value_of_a_query_is_told(address, told):
+    assert video.without_password(address) == told
 
 
 def test_frames_come_as_they_were_written(tmp_path):
@@ -229,6 +249,22 @@ def test_a_number_is_a_camera_unless_a_file_is_called_so(tmp_path, monkeypatch):
     assert len(list(frames("7"))) == 2
 
 
+def test_linux_names_cameras_by_their_devices(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("by-id").symlink_to("/dev/video73")
+    for name in ("/dev/video73", "by-id"):
+        with pytest.raises((ValueError, OSError), match="camera 73: "):
+            open_video(name)
+    assert [video.camera_number(name) for name in ("/dev/video", "video1", "1/")] == [None] * 3
+
+
+def test_a_device_that_is_no_camera_is_told_as_what_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", tmp_path / "pipe"):
+        with pytest.raises(ValueError, match=f"{path} is a device or a pipe, no video; name a"):
+            open_video(path)
+
+
 @pytest.mark.parametrize("kind", ["avi", "mkv", "mp4"])
 def test_a_file_that_was_cut_off_says_so_at_its_end(tmp_path, kind):
     whole = write_video(tmp_path / f"a.{kind}", painted(30))
@@ -394,7 +430,7 @@ class Pictures(BaseHTTPRequestHandler):
                 length = len(file.getvalue())
                 head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n"
                 self.wfile.write(head.encode() + file.getvalue() + b"\r\n")
-                time.sleep(0.1)
+                time.sleep(self.server.pause)
 
     def log_message(self, *words):
         pass
@@ -402,7 +438,7 @@ class Pictures(BaseHTTPRequestHandler):
 
 def test_pictures_of_a_camera_have_the_times_of_their_arrival():
     with ThreadingHTTPServer(("127.0.0.1", 0), Pictures) as server:
-        server.pictures, server.daemon_threads = 40, True
+        server.pictures, server.pause, server.daemon_threads = 40, 0.1, True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -415,6 +451,39 @@ def test_pictures_of_a_camera_have_the_times_of_their_arrival():
             thread.join()
     # at 25 a second, which nobody said, they would end after 1.2 of at least 3 seconds
     assert 2.5 < times[-1] <= passed
+
+
+def test_of_a_camera_that_is_too_fast_the_newest_picture_is_taken():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pictures) as server:
+        server.pictures, server.pause, server.daemon_threads = 80, 0.02, True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            began = time.monotonic()
+            with open_video(f"http://127.0.0.1:{server.server_port}/") as opened:
+                assert not opened.waits
+                pictures = opened.frames()
+                taken = [next(pictures)]
+                opened._newest.thread.join()  # somebody is busy until nothing comes any more
+                passed = time.monotonic() - began
+                taken.append(next(pictures))
+                with pytest.raises(ValueError, match=r"127\.0\.0\.1.*cannot be decoded"):
+                    next(pictures)  # the camera broke off
+        finally:
+            server.shutdown()
+            thread.join()
+    assert taken[1].number == 79
+    assert 79 * 0.02 * 0.9 < taken[1].time <= passed
+    np.testing.assert_allclose(taken[1].image, painted(80)[79], atol=40)
+
+
+def test_a_file_behind_an_address_waits(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", painted(3))
+    with open_video(path) as opened:
+        assert opened.waits
+        container = opened._container
+        assert video._waits("http://cam/a.mp4", container)
+        assert not video._waits("rtsp://cam/a.mp4", container)  # sent at its own pace
 
 
 def test_without_pyav_it_says_what_to_install(tmp_path, monkeypatch):

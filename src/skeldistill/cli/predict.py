@@ -27,8 +27,8 @@ Model = Annotated[
 Named = Annotated[
     str,
     typer.Argument(
-        help="A video, a folder of videos, a camera's number, rtsp://..., a store (.arrow), or "
-        "skeleton files.",
+        help="A video, a folder of videos, a camera (0, /dev/video0), rtsp://..., a store "
+        "(.arrow), or skeleton files.",
         metavar="SOURCE",
     ),
 ]

@@ -39,11 +39,14 @@ class Following:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Pose, int]] = {}
-        self._next = 0
+        self._next = self._before = 0
 
     def step(self, number: int, time: float, found: People) -> Moment:
         """The next frame, with the people that an estimator found in it."""
-        near = {who: one for who, one in self._known.items() if number - one[1] <= PATIENCE}
+        # of a camera many frames may be left out: who was in the last one was not away
+        since = min(number - PATIENCE, self._before)
+        self._before = number
+        near = {who: one for who, one in self._known.items() if one[1] >= since}
         # those seen last come last; of too many, the others are let go
         known = sorted(near, key=lambda who: near[who][1])[-MOST_PEOPLE:]
         self._known = {who: near[who] for who in known}

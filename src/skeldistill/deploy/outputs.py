@@ -4,7 +4,8 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from pathlib import Path
 
 from skeldistill.deploy.predict import Action
@@ -14,13 +15,37 @@ from skeldistill.shelf import nearest
 LONGEST_NAME = 100
 """Bytes of a file's name, to which an ending comes."""
 
-COLUMNS = tuple(field.name for field in fields(Action))
+GROWING = ("jsonl", "csv")
+"""Formats that go on where they ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveAction(Action):
+    """What was recognised on a camera, whose seconds count from each start anew.
+
+    at: when the action began, by the clock of this machine, ISO 8601 with the offset to UTC.
+    """
+
+    at: str
+
+    @classmethod
+    def seen(cls, action: Action, now: float, time: float) -> "LiveAction":
+        """An action, by the frame that was looked at last: seconds since 1970, and the frame's."""
+        began = datetime.fromtimestamp(now - (time - action.start)).astimezone()
+        return cls(**asdict(action), at=began.isoformat(timespec="milliseconds"))
 
 
 class JSONLines:
-    """One JSON object a line, with the fields of `Action`."""
+    """One JSON object a line, with the fields of `Action`.
+
+    Args:
+        kind: `Action`, or `LiveAction` with its fields.
+    """
 
     head = ""
+
+    def __init__(self, kind: type[Action] = Action) -> None:
+        """An action is written with the fields that it has."""
 
     def write(self, action: Action) -> str:
         """One line."""
@@ -30,25 +55,35 @@ class JSONLines:
 
 
 class CSV:
-    """A table whose columns are the fields of `Action`; what is None is empty."""
+    """A table whose columns are the fields of `Action`; what is None is empty.
 
-    head = ",".join(COLUMNS) + "\n"
+    Args:
+        kind: `Action`, or `LiveAction` with its columns.
+    """
+
+    def __init__(self, kind: type[Action] = Action) -> None:
+        self._columns = [field.name for field in fields(kind)]
+        self.head = ",".join(self._columns) + "\n"
 
     def write(self, action: Action) -> str:
         """One row."""
         told = asdict(action)
         told |= {name: f"{told[name]:.4f}" for name in ("confidence", "start", "end")}
         line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(told[name] for name in COLUMNS)
+        csv.writer(line, lineterminator="\n").writerow(told[name] for name in self._columns)
         return line.getvalue()
 
 
 class SRT:
-    """Subtitles of one video: what is done, how surely, and by whom if there are several."""
+    """Subtitles of one video: what is done, how surely, and by whom if there are several.
+
+    Args:
+        kind: of no use here: subtitles have no fields.
+    """
 
     head = ""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Action] = Action) -> None:
         self._count = 0
 
     def write(self, action: Action) -> str:
@@ -63,7 +98,7 @@ class SRT:
         return f"{self._count}\n{span}\n{whom}{label} ({100 * action.confidence:.0f} %)\n\n"
 
 
-FORMATS: dict[str, Callable[[], JSONLines | CSV | SRT]] = {
+FORMATS: dict[str, Callable[..., JSONLines | CSV | SRT]] = {
     "jsonl": JSONLines,
     "csv": CSV,
     "srt": SRT,

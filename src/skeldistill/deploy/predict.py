@@ -13,6 +13,7 @@ from skeldistill.deploy.windows import (
     MOST_FRAMES,
     Sliding,
     Span,
+    TimedWindows,
     Window,
     Windows,
     alone,
@@ -95,13 +96,28 @@ class Rules:
         stride = max(1, length // 4) if self.stride is None else self.stride.at(rate)
         return Sliding(length=length, stride=stride)
 
+    def windows(self, seen: "Seen") -> Windows | TimedWindows:
+        """What slides over the frames of somebody.
+
+        A camera's rate is claimed, or none is, and some of its frames are left out: windows that
+        are asked for in seconds go by the times of its frames.
+        """
+        sliding = self.sliding(seen.rate)
+        if not (seen.live and self.window.seconds):
+            return Windows(sliding)
+        seconds, stride = self.window.length, self.stride
+        if stride is None:
+            return TimedWindows(seconds, seconds / 4)
+        return TimedWindows(seconds, stride.length / (1 if stride.seconds else seen.rate))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
     """What is known of the skeletons of a clip or video before its frames come.
 
     name: of the clip. layout: of its joints. size: (height, width) in pixels, where it is known.
-    rate: frames per second. aspect: how much broader than high a pixel is meant to be shown.
+    rate: frames per second. aspect: how much broader than high a pixel is meant to be shown. live:
+    whether it is a camera, whose frames have the times at which they came.
     """
 
     name: str
@@ -109,6 +125,7 @@ class Seen:
     size: tuple[int, int] | None
     rate: float
     aspect: float = 1.0
+    live: bool = False
 
 
 class Watching:
@@ -136,7 +153,7 @@ class Watching:
     ) -> None:
         self._listen = listen
         self._recogniser, self._rules, self._seen, self._batch = recogniser, rules, seen, batch
-        self._sliding = rules.sliding(seen.rate)
+        rules.windows(seen)  # says what is wrong before the first frame
         self._together = recogniser.sampling.persons > 1
         self._subjects: dict[int | None, _Subject] = {}
         self._asked: list[tuple[_Subject, Window]] = []
@@ -147,7 +164,8 @@ class Watching:
         self._last = moment
         for who in [None] if self._together else list(moment.people):
             if who not in self._subjects:
-                self._subjects[who] = _Subject(who, self._sliding, self._rules.hysteresis)
+                windows = self._rules.windows(self._seen)
+                self._subjects[who] = _Subject(who, windows, self._rules.hysteresis)
         found = []
         for who, subject in list(self._subjects.items()):
             subject.push(moment if who is None else alone(moment, who), self._asked)
@@ -201,17 +219,22 @@ class Watching:
 class _Subject:
     """One person, or everybody: the windows over them and the segments that come of it."""
 
-    def __init__(self, who: int | None, sliding: Sliding, hysteresis: Hysteresis) -> None:
+    def __init__(
+        self, who: int | None, windows: Windows | TimedWindows, hysteresis: Hysteresis
+    ) -> None:
         self.who = who
         self.segmenter = Segmenter(hysteresis)
-        self._windows = Windows(sliding)
+        self._windows = windows
         self._unseen: list[Moment] = []  # they count only if somebody comes back
         self._begun = False
 
     @property
     def gone(self) -> bool:
         """Whether who comes back now begins anew."""
-        return len(self._unseen) >= PATIENCE
+        if not self._unseen:
+            return False
+        # counted in frames of the camera, as in `Following`: some of them may be left out
+        return self._unseen[-1].number - self._unseen[0].number + 1 >= PATIENCE
 
     def push(self, moment: Moment, asked: list[tuple["_Subject", Window]]) -> None:
         """The next frame; windows that are ready join those that wait for the network."""

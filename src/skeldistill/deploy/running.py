@@ -4,10 +4,13 @@ Files are written whole or not at all, but for what a camera tells: it cannot be
 is kept as it comes. Nothing is ever written onto a video that is read.
 """
 
-from collections.abc import Callable, Iterator
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from skeldistill.deploy import outputs, overlay
 from skeldistill.deploy.following import Moment
@@ -16,7 +19,7 @@ from skeldistill.deploy.predict import BATCH, Action, Seen, Watching, trimmed
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Stretch
 from skeldistill.deploy.sources import Filmed, Origin, Skeletons, Sources
-from skeldistill.deploy.wanted import Wanted, check, file_of, is_folder, unused
+from skeldistill.deploy.wanted import Wanted, check, check_growing, file_of, is_folder, unused
 from skeldistill.deploy.watching_live import FrameByFrame, Now
 from skeldistill.files import whole, write_text
 
@@ -55,7 +58,10 @@ def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telli
     if sources.live:
         (origin,) = sources.each
         assert isinstance(origin, Filmed)
-        return Ran(failures=0, actions=_follow(recogniser, origin, wanted, telling.say))
+        if wanted.out is not None:
+            name = outputs.file_name(origin.name)
+            check_growing(file_of(wanted.out, name, wanted.format), wanted.format)
+        return Ran(failures=0, actions=_follow(recogniser, origin, wanted, telling))
     failures = actions = 0
     with ExitStack() as stack:
         put = stack.enter_context(_output(wanted, telling.say))
@@ -83,7 +89,7 @@ def run(recogniser: Recogniser, sources: Sources, wanted: Wanted, telling: Telli
     return Ran(failures=failures, actions=actions)
 
 
-Put = Callable[[str, list[Action]], None]
+Put = Callable[[str, Sequence[Action]], None]
 """Takes the name of a clip's file and what was found in it."""
 
 
@@ -110,13 +116,17 @@ def _timed(moments: Iterator[Moment], times: list[float]) -> Iterator[Moment]:
         yield moment
 
 
+def _deaf(who: int | None, stretch: Stretch) -> None:
+    """Nobody draws what the network says at the time."""
+
+
 def _watching(
     recogniser: Recogniser,
     wanted: Wanted,
     seen: Seen,
     *,
     batch: int = BATCH,
-    listen: Callable[[int | None, Stretch], None] = lambda who, stretch: None,
+    listen: Callable[[int | None, Stretch], None] = _deaf,
 ) -> Watching | FrameByFrame:
     if wanted.live:
         return FrameByFrame(recogniser, wanted.rules, seen, listen=listen)
@@ -128,9 +138,7 @@ def _found(watching: Watching | FrameByFrame, moments: Iterator[Moment]) -> list
     return found + watching.finish()
 
 
-def _follow(
-    recogniser: Recogniser, origin: Filmed, wanted: Wanted, say: Callable[[str], None]
-) -> int:
+def _follow(recogniser: Recogniser, origin: Filmed, wanted: Wanted, telling: Telling) -> int:
     """Watch a camera until it ends, or the time is over, or the user has seen enough (Ctrl-C).
 
     What is drawn is what the network says at the time; a camera cannot be seen twice. Where it
@@ -142,27 +150,31 @@ def _follow(
     name, actions = outputs.file_name(origin.name), 0
     broken: Exception | None = None
     with ExitStack() as stack:
-        seen, frames = stack.enter_context(origin.pictured(lambda _: None, lambda _: None))
-        now = Now(recogniser, wanted.rules.hysteresis, seen)
-        watching = _watching(recogniser, wanted, seen, batch=1, listen=now.hear)
-        draw = None
+        seen, frames = stack.enter_context(origin.pictured(lambda _: None, telling.warn))
+        draw = now = None
         if wanted.film is not None:
+            now = Now(recogniser, wanted.rules.hysteresis, seen)
             film = file_of(wanted.film, name, "mp4")
             draw = stack.enter_context(overlay.filming(film, seen))
-        write = stack.enter_context(_growing(wanted, name, say))
+        listen = _deaf if now is None else now.hear
+        watching = _watching(recogniser, wanted, seen, batch=1, listen=listen)
+        write = stack.enter_context(_growing(wanted, name, telling.say))
+
+        latest = (time.time(), 0.0)  # when the last frame was looked at, and its own time
 
         def put(found: list[Action]) -> None:
             nonlocal actions
             actions += len(found)
-            write(name, found)
+            write(name, [outputs.LiveAction.seen(one, *latest) for one in found])
 
         try:
             try:
                 for image, moment in frames:
                     if wanted.seconds is not None and moment.time >= wanted.seconds:
                         break
+                    latest = (time.time(), moment.time)
                     put(watching.push(moment))
-                    if draw is not None:
+                    if draw is not None and now is not None:
                         draw(image, moment, now.shown(moment))
             finally:
                 put(watching.finish())
@@ -183,7 +195,7 @@ def _output(wanted: Wanted, say: Callable[[str], None]) -> Iterator[Put]:
     elif is_folder(wanted.out):
         folder = wanted.out
 
-        def put(name: str, found: list[Action]) -> None:
+        def put(name: str, found: Sequence[Action]) -> None:
             path = file_of(folder, name, wanted.format)
             write_text(path, outputs.text(found, wanted.format))
 
@@ -198,23 +210,42 @@ def _output(wanted: Wanted, say: Callable[[str], None]) -> Iterator[Put]:
 
 @contextmanager
 def _growing(wanted: Wanted, name: str, say: Callable[[str], None]) -> Iterator[Put]:
-    """The same for a camera, whose file holds at any time all that has been told."""
+    """The same for a camera, whose file holds at any time all that has been told.
+
+    What it told before it was started again stays there.
+    """
     if wanted.out is None:
-        yield _together(wanted, say)
+        yield _together(wanted, say, outputs.LiveAction)
         return
     path = file_of(wanted.out, name, wanted.format)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="", buffering=1) as file:  # flushed by line
-        yield _together(wanted, file.write)
+    begun = path.is_file() and path.stat().st_size > 0
+    with path.open("a", encoding="utf-8", newline="", buffering=1) as file:  # flushed by line
+        if begun and not _ends_a_line(path):
+            file.write("\n")
+        yield _together(wanted, file.write, outputs.LiveAction, begun=begun)
 
 
-def _together(wanted: Wanted, tell: Callable[[str], object]) -> Put:
-    """One text of everything."""
-    writer = outputs.FORMATS[wanted.format]()
-    if writer.head:
+def _ends_a_line(path: Path) -> bool:
+    """Whether a file that is not empty was not cut off in the middle of a line."""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
+
+
+def _together(
+    wanted: Wanted,
+    tell: Callable[[str], object],
+    kind: type[Action] = Action,
+    *,
+    begun: bool = False,
+) -> Put:
+    """One text of everything, which may have begun already."""
+    writer = outputs.FORMATS[wanted.format](kind)
+    if writer.head and not begun:
         tell(writer.head)
 
-    def put(name: str, found: list[Action]) -> None:
+    def put(name: str, found: Sequence[Action]) -> None:
         for action in outputs.ordered(found):
             tell(writer.write(action))
 

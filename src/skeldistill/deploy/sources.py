@@ -14,6 +14,7 @@ from skeldistill.clip import Clip
 from skeldistill.data.store import Store
 from skeldistill.deploy import extract_sources, video
 from skeldistill.deploy.following import Following, Moment
+from skeldistill.deploy.newest import Pace
 from skeldistill.deploy.predict import Seen, gathered
 from skeldistill.deploy.windows import moments_of
 from skeldistill.estimators.at_work import AtWork
@@ -39,7 +40,7 @@ Watch = Callable[[float], None]
 """Told after every frame of a video which share of it is behind."""
 
 Warn = Callable[[str], None]
-"""Told in one line what is doubtful about a video that was read to its end."""
+"""Told in one line what is doubtful about a video that was read to its end, or left out of one."""
 
 Pictured = tuple[UInt8[np.ndarray, "h w 3"], Moment]
 """A frame's picture, and who is in it."""
@@ -129,6 +130,7 @@ class Filmed:
                 size=opened.size,
                 rate=self.rate or _told_rate(opened.rate) or RATE,
                 aspect=opened.aspect,
+                live=self.live,
             )
             yield seen, self._moments(opened, watch, warn)
 
@@ -145,8 +147,10 @@ class Filmed:
         return (frame.image for frame in video.frames(self.origin))
 
     def _moments(self, opened: video.Video, watch: Watch, warn: Warn) -> Iterator[Pictured]:
-        following = Following()
+        following, pace = Following(), Pace()
         for frame in opened.frames():
+            if left_out := pace.told(frame.time, frame.number):
+                warn(f"{self.name}: {left_out}")
             found = self.session(frame.image, frame.time)
             time = frame.number / self.rate if self.rate else frame.time
             yield frame.image, following.step(frame.number, time, found)
@@ -194,8 +198,8 @@ def opened(
     """What a user names, ready to be gone through once.
 
     Args:
-        named: a video, a folder of videos, a camera's number, a stream's address, a store, or
-            what `reader` reads.
+        named: a video, a folder of videos, a camera's number or ``/dev/videoN``, a stream's
+            address, a store, or what `reader` reads.
         estimator: for videos, as ``name:option=value`` (see `skeldistill.estimators.parse`).
         reader: the format of skeleton files; found by name for OpenPose and OpenPifPaf.
         options: of the reader.
@@ -209,7 +213,7 @@ def opened(
     path = Path(named)
     if rate is not None and _told_rate(rate) is None:
         raise ValueError(f"--rate {rate}: give frames per second, more than 0")
-    if reader is None and not path.exists() and (_live(named)):
+    if reader is None and _live(named):
         _no_options(video.without_password(named), options)
         with _filmed({video.without_password(named): named}, None, estimator, rate) as sources:
             yield sources
@@ -259,7 +263,8 @@ def _times(clip: Clip) -> Float64[np.ndarray, " t"] | None:
 
 
 def _live(named: str) -> bool:
-    return named.isdecimal() or named.lower().startswith(video.LIVE)
+    address = named.lower().startswith(video.LIVE) and not Path(named).exists()
+    return address or video.camera_number(named) is not None
 
 
 def _reader_of(path: Path) -> str | None:

@@ -1,5 +1,6 @@
 """Video: the frames of a file, a camera or a stream, upright, with the time of each."""
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from skeldistill.deploy.display import Display
+from skeldistill.deploy.newest import Newest
 from skeldistill.extras import require
 
 ENDINGS = (
@@ -31,6 +33,9 @@ MOST_PIXELS = 2**26
 LIVE = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "http://", "https://")
 PICTURES = "mpjpeg"
 """What cameras on a network send as single pictures: it has no times but those of its arrival."""
+
+PLAYLISTS = ("hls", "dash")
+"""Streams that come in pieces of some seconds, each of them at once."""
 
 RATE = 30.0
 """Frames per second where nothing says how many there are."""
@@ -85,6 +90,8 @@ class Video:
             as of others, are those of pixels.
         duration: seconds, as the file claims; None for a camera, or where it does not.
         live: whether it is a camera or a stream, which has no end of its own.
+        waits: whether the next frame comes when it is asked for, as of a file, be it behind an
+            address. Others go on meanwhile, and of them only the newest frame is given.
         cut: one line, once all frames were read, if they end well before the file claims; "" else.
     """
 
@@ -102,6 +109,7 @@ class Video:
             ahead = [] if live or stream.frames else list(islice(packets, AHEAD))
             self.rate = _rate(float(stream.average_rate or 0), ahead)
             self.duration = _duration(container, stream, live)
+            self.waits = not live or _waits(name, container)
             self.aspect = float(stream.sample_aspect_ratio or 1)
             # AVI stores when frames are decoded alone: what is called their time is out of order
             self._by_decoding = container.format.name == "avi"
@@ -116,17 +124,30 @@ class Video:
         if self.display.rotation % 180:
             self.aspect = 1 / self.aspect
         self._stored = (self._first.width, self._first.height)
+        self._newest: Newest[tuple[Any, float, int]] | None = None
         self.cut = ""
 
     def frames(self) -> Iterator[Frame]:
         """The frames in the order in which they are shown; can be asked for once.
+
+        A camera's are decoded in a thread of their own, so that each has the time at which it came.
 
         Raises:
             ValueError: the file is damaged, or they were asked for before.
         """
         if self._first is None:
             raise ValueError(f"{self.name}: its frames were read already; open it again")
-        picture, self._first = self._first, None
+        first, self._first = self._first, None
+        pictures = self._timed(first)
+        if not self.waits:
+            pictures = self._newest = Newest(pictures, self._container.close)
+        for picture, time, number in pictures:
+            with _one_line(self.name):
+                image = self._upright(picture)
+            yield Frame(image=image, time=time, number=number)
+
+    def _timed(self, picture: Any) -> Iterator[tuple[Any, float, int]]:
+        """From the first on, what was decoded, with its time and number."""
         began, time = self._time(picture) or 0.0, 0.0
         step, number = 1 / (self.rate or RATE), 0
         longest, end = step, 0.0
@@ -140,9 +161,7 @@ class Video:
             time = max(time, told)
             # a claim may count from 0 or from the first frame
             end = max(time, self._time(picture) or 0.0)
-            with _one_line(self.name):
-                image = self._upright(picture)
-            yield Frame(image=image, time=float(time), number=number)
+            yield picture, float(time), number
             number += 1
             with _one_line(self.name):
                 picture = next(self._images, None)
@@ -186,7 +205,10 @@ class Video:
 
     def close(self) -> None:
         """Let go of the file or the camera."""
-        self._container.close()
+        if self._newest is None:
+            self._container.close()
+        else:
+            self._newest.close()
 
     def __enter__(self) -> "Video":
         return self
@@ -204,8 +226,8 @@ def open_video(source: Path | str | int) -> Video:
     """Open a video file, a camera (by number) or a stream (by address).
 
     Args:
-        source: a file; a number, also as text, for a camera where no file is called so; or an
-            address that begins with one of `LIVE`.
+        source: a file; a number, also as text, for a camera where no file is called so, or its
+            ``/dev/videoN``; or an address that begins with one of `LIVE`.
 
     Raises:
         OSError: there is no such file.
@@ -223,13 +245,18 @@ def open_video(source: Path | str | int) -> Video:
                 options = {"use_wallclock_as_timestamps": "1"}
                 container = av.open(name, timeout=PATIENCE, options=options)
             return Video(told, container, live=True)
+    number = source if isinstance(source, int) else camera_number(name)
+    if number is not None:
+        return _camera(number)
     path = Path(name)
-    if isinstance(source, int) or (name.isdecimal() and not path.exists()):
-        return _camera(int(name))
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a video file")
     if not path.exists():
         raise FileNotFoundError(f"no video {path}; name a file, a camera's number or an address")
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is a device or a pipe, no video; name a file, a camera's number or an address"
+        )
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: the file is empty")
     options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
@@ -238,9 +265,25 @@ def open_video(source: Path | str | int) -> Video:
         return Video(name, av.open(f"file:{path}", options=options), live=False)
 
 
+def camera_number(name: str) -> int | None:
+    """Which camera is meant: by its number, where no file is called so, or by Linux's device."""
+    if name.isdecimal():
+        return None if Path(name).exists() else int(name)
+    # a camera that is to be found again is named by a link, such as /dev/v4l/by-id/...
+    device = re.fullmatch(r"/dev/video([0-9]+)", os.path.realpath(name))
+    return int(device[1]) if device else None
+
+
 def without_password(address: str) -> str:
-    """A stream's address as it may be told, without the user and password that it may hold."""
-    return re.sub(r"(?<=://)[^/]*@", "", address)
+    """A stream's address as it may be told: without user and password, and the query's values."""
+    place, mark, query = address.partition("?")
+    scheme, slashes, host = place.partition("://")
+    if "@" in query and "/" not in host:  # is the mark part of a password, or is the @ a value's?
+        return f"{scheme}{slashes}..."
+    place = re.sub(r"(?<=://)[^/]*@", "", place)
+    names = [one.partition("=")[:2] for one in query.split("&")]
+    hidden = [f"{name}=..." if equals else "..." for name, equals in names]
+    return f"{place}?{'&'.join(hidden)}" if mark else place
 
 
 def frames(source: Path | str | int) -> Iterator[Frame]:
@@ -296,6 +339,12 @@ def _duration(container: Any, stream: Any, live: bool) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return container.duration / 1e6 if container.duration else None
+
+
+def _waits(name: str, container: Any) -> bool:
+    """Whether a stream is a file behind an address, or comes in pieces."""
+    whole = name.lower().startswith("http") and bool(container.duration)
+    return whole or container.format.name in PLAYLISTS
 
 
 def _claimed(container: Any, stream: Any, duration: float) -> float:

@@ -64,6 +64,28 @@ def check(recogniser: Recogniser, sources: Sources, wanted: Wanted) -> None:
     _check_places(sources, wanted)
 
 
+def check_growing(path: Path, format: str) -> None:
+    """Refuse a file with which a camera's words cannot be joined: they are kept, and go on.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: its format has an end, or it holds something else.
+    """
+    if not path.is_file() or path.stat().st_size == 0:
+        return
+    if format not in outputs.GROWING:
+        raise ValueError(
+            f"{path} is there already, and {format} cannot be gone on with; name another --out"
+        )
+    head = outputs.FORMATS[format](outputs.LiveAction).head.encode()
+    with path.open("rb") as file:
+        if file.read(len(head)) != head:
+            raise ValueError(
+                f"{path} is there already, with other columns than those of a camera; name "
+                "another --out"
+            )
+
+
 def is_folder(path: Path) -> bool:
     """Whether a path names a folder: it is one, or has no suffix."""
     return path.is_dir() or not path.suffix

@@ -11,6 +11,7 @@ from skeldistill.deploy.predict import Action, Rules, Seen
 from skeldistill.deploy.recogniser import Recogniser
 from skeldistill.deploy.segments import Hysteresis, Segment, Segmenter, Stretch
 from skeldistill.deploy.serve_engines import Streamed, age
+from skeldistill.readers.tracking import PATIENCE
 
 
 class FrameByFrame:
@@ -123,12 +124,14 @@ class Now:
     """What everybody does now, by what the network said last: for an overlay drawn meanwhile.
 
     An action is shown from where its probability reaches `enter` until it falls below `leave`. It
-    is not averaged and none is too short, since nobody knows yet what follows.
+    is not averaged and none is too short, since nobody knows yet what follows. Who has left is
+    forgotten once nobody who comes back would be taken for them.
     """
 
     def __init__(self, recogniser: Recogniser, hysteresis: Hysteresis, seen: Seen) -> None:
         self._recogniser, self._hysteresis, self._seen = recogniser, hysteresis, seen
         self._doing: dict[int | None, tuple[int, Stretch]] = {}
+        self._last: dict[int | None, int] = {}  # the frame in which somebody was seen last
 
     def hear(self, who: int | None, stretch: Stretch) -> None:
         """What the network says of somebody (None: of everybody)."""
@@ -142,6 +145,10 @@ class Now:
     def shown(self, moment: Moment) -> list[Action]:
         """What those who are in a frame do, as an overlay draws it."""
         people = {None, *moment.people} if moment.people else set()
+        self._last |= dict.fromkeys(people, moment.number)
+        near = {who: last for who, last in self._last.items() if moment.number - last <= PATIENCE}
+        self._last = near
+        self._doing = {who: doing for who, doing in self._doing.items() if who in near}
         return [
             Action(
                 source=self._seen.name,

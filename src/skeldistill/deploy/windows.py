@@ -15,6 +15,9 @@ from skeldistill.layouts import Layout
 MOST_FRAMES = 108_000
 """An hour: a longer window, or clip, is a slip of the pen and would fill the memory."""
 
+HAIR = 1e-6
+"""Seconds by which a frame may seem too early: times are sums of fractions."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
@@ -136,6 +139,60 @@ class Windows:
         self._told = upto
         return Window(
             moments=moments, first=first.number, last=last.number, start=first.time, end=end
+        )
+
+
+class TimedWindows:
+    """Slides a window of seconds, for frames whose rate nobody knows: a camera's.
+
+    As `Windows` otherwise, which gives the same at a steady rate. After a pause one window is
+    given, not as many as fit into it.
+
+    Args:
+        seconds: the length of a window.
+        stride: seconds to the next one, at most a window's.
+    """
+
+    def __init__(self, seconds: float, stride: float) -> None:
+        self._seconds, self._stride = seconds, stride
+        self._moments: deque[Moment] = deque()
+        self._untold: deque[Moment] = deque()  # no window told of them yet
+        self._due: float | None = None  # when the next window ends
+
+    def push(self, moment: Moment) -> list[Window]:
+        """Go on by one frame; the window that is ready, if one is."""
+        self._forget(moment.time)
+        now, ready = moment.time + HAIR, []
+        if self._due is None:
+            self._due = moment.time + self._seconds
+        elif now >= self._due:
+            middle = now - (self._seconds - self._stride) / 2
+            upto = sum(one.time < middle - 2 * HAIR for one in self._untold)
+            ready = [self._window(max(1, upto), moment.time)]
+            self._due += self._stride * (1 + (now - self._due) // self._stride)
+        self._moments.append(moment)
+        self._untold.append(moment)
+        return ready
+
+    def finish(self, end: float) -> list[Window]:
+        """No frame follows the last, which ends at `end` seconds; what has not been told of yet."""
+        self._forget(end)
+        return [self._window(len(self._untold), end)] if self._untold else []
+
+    def _forget(self, end: float) -> None:
+        """Keep the frames of a window that ends then, the last one at least."""
+        while len(self._moments) > 1 and end - self._moments[0].time > self._seconds + HAIR:
+            self._moments.popleft()
+
+    def _window(self, upto: int, end: float) -> Window:
+        """The frames remembered, telling of so many that no window told of."""
+        told = [self._untold.popleft() for _ in range(upto)]
+        return Window(
+            moments=tuple(self._moments),
+            first=told[0].number,
+            last=told[-1].number,
+            start=told[0].time,
+            end=self._untold[0].time if self._untold else end,
         )
 
 
