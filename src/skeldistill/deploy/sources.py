@@ -1,7 +1,7 @@
 """Sources: what a user names, as clips of skeletons or as videos that an estimator looks at."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from jaxtyping import Float64, UInt8
 
 from skeldistill import estimators, readers
 from skeldistill.clip import Clip
+from skeldistill.data.pace import told_rate, told_times
 from skeldistill.data.store import Store
 from skeldistill.deploy import extract_sources, video
 from skeldistill.deploy.following import Following, Moment
@@ -19,14 +20,12 @@ from skeldistill.deploy.predict import Seen, gathered
 from skeldistill.deploy.windows import moments_of
 from skeldistill.estimators.at_work import AtWork
 from skeldistill.estimators.estimator import Session
+from skeldistill.files import readable
 from skeldistill.readers import openpifpaf, openpose
 from skeldistill.readers.reader import Source, clips_of
 
 RATE = video.RATE
 """Frames per second where nothing says how many there are."""
-
-MOST_RATE = 1e6
-"""More frames a second, or more seconds a frame, are a damaged number."""
 
 FOUND_BY_NAME: Mapping[str, str] = {
     openpose.ENDING: "openpose",
@@ -62,11 +61,11 @@ class Skeletons:
         The times tell the rate where the source tells none (or 0, a negative one, no number), or
         one that is far from theirs.
         """
-        times = None if rate is not None else _times(clip)
+        times = None if rate is not None else told_times(clip.extra, clip.num_frames)
         if rate is None:
-            rate = _told_rate(clip.extra.get("rate"))
+            rate = told_rate(clip.extra.get("rate"))
         if times is not None:
-            rate = _told_rate(video.rate_of(times, rate or 0.0))
+            rate = told_rate(video.rate_of(times, rate or 0.0))
         rate = rate or RATE
         if times is None:
             times = np.arange(clip.num_frames) / rate
@@ -128,7 +127,7 @@ class Filmed:
                 name=self.name,
                 layout=self.estimator.layout,
                 size=opened.size,
-                rate=self.rate or _told_rate(opened.rate) or RATE,
+                rate=self.rate or told_rate(opened.rate) or RATE,
                 aspect=opened.aspect,
                 live=self.live,
             )
@@ -211,7 +210,7 @@ def opened(
             it has no use for.
     """
     path = Path(named)
-    if rate is not None and _told_rate(rate) is None:
+    if rate is not None and told_rate(rate) is None:
         raise ValueError(f"--rate {rate}: give frames per second, more than 0")
     if reader is None and _live(named):
         _no_options(video.without_password(named), options)
@@ -244,22 +243,6 @@ def _no_options(named: str, options: Mapping[str, Any] | None) -> None:
 def _no_estimator(path: Path, estimator: str | None) -> None:
     if estimator is not None:
         raise ValueError(f"{path} has skeletons, not pictures; leave out --estimator {estimator}")
-
-
-def _told_rate(told: Any) -> float | None:
-    """Frames per second as a source tells them; None where it tells none."""
-    number = isinstance(told, int | float) and not isinstance(told, bool)
-    return float(told) if number and 1 / MOST_RATE < told < MOST_RATE else None
-
-
-def _times(clip: Clip) -> Float64[np.ndarray, " t"] | None:
-    """When a clip's frames were seen, where its source tells it: seconds that go on."""
-    with suppress(ValueError, TypeError, OverflowError):
-        times = np.asarray(clip.extra.get("times"), np.float64)
-        fits = times.shape == (clip.num_frames,) and bool(np.isfinite(times).all())
-        if fits and (np.diff(times) >= 0).all() and (len(times) == 1 or times[-1] > times[0]):
-            return times
-    return None
 
 
 def _live(named: str) -> bool:
@@ -319,8 +302,7 @@ def _filmed(
     with closing(AtWork(estimator)) as session:
         each = (
             Filmed(
-                # what a file system takes for a name may be no text at all
-                name=name.encode("utf-8", "replace").decode("utf-8"),
+                name=readable(name),
                 origin=origin,
                 session=session,
                 estimator=estimator,
