@@ -103,8 +103,8 @@ def copies_note(examples: Examples, tested: Examples) -> str | None:
     row, other = copies[0]
     return (
         f"{len(copies)} of {len(tested)} clips that are tested hold the very same joints as a "
-        f"training clip, such as {test.ids[row]!r} and {train.ids[other]!r}: what is measured on "
-        "them is memory; `skeldistill data check` lists them"
+        f"training clip, such as {test.ids[row]!r} and {train.ids[other]!r}: they are no clips "
+        "that the networks have never seen; `skeldistill data check` lists them"
     )
 
 
