@@ -146,7 +146,7 @@ def _examples(task: Task, network: Network, on: On) -> Examples:
             f"{task.method} works on layout {network.layout.name!r} but the {view} view has "
             f"{store.layout.name!r}; leave --on out, or name methods that fit with --methods"
         )
-    clips = evaluation_clips(store, low, recipe.data.folds[task.fold], recipe.data)
+    clips = evaluation_clips(store, high, low, recipe.data.folds[task.fold], recipe.data)
     return Examples(
         clips=clips, student=Side(store=store, sampling=recipe.sampling_of(task.method))
     )

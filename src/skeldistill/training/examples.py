@@ -29,7 +29,7 @@ def examples_of(task: Task, method: Method, high: Store, low: Store) -> tuple[Ex
     view = high if method.view == "high" else low
     seen = derived(view, (), method.completion, recipe.data.seed, folder, quiet=True)
     tested = Examples(
-        clips=evaluation_clips(seen, low, fold, recipe.data),
+        clips=evaluation_clips(seen, high, low, fold, recipe.data),
         student=Side(store=seen, sampling=sampling),
     )
     if _from_high(method):

@@ -157,7 +157,7 @@ def _examples(task: Task, ids: Sequence[str]) -> Examples:
     high, low = open_views(recipe.data, folder, quiet=True)
     view = high if method.view == "high" else low
     seen = derived(view, (), method.completion, recipe.data.seed, folder, quiet=True)
-    clips = evaluation_clips(seen, low, recipe.data.folds[task.fold], recipe.data)
+    clips = evaluation_clips(seen, high, low, recipe.data.folds[task.fold], recipe.data)
     rows = dict(zip(seen.ids[clips.rows].tolist(), range(len(clips)), strict=True))
     places = np.array([rows[clip] for clip in ids], np.int64)
     return Examples(
