@@ -69,6 +69,7 @@ def run(
         return
     with loading():
         from skeldistill import processes
+        from skeldistill.cli import one_line
         from skeldistill.report import maps, page, tables
         from skeldistill.training import experiment
         from skeldistill.training.names import FEATURES
@@ -79,8 +80,13 @@ def run(
     results = experiment.run(loaded, root, jobs=jobs, command=_command(), console=console)
     if not processes.first():
         return
-    _ask_networks(loaded, root, results)
-    page.write(maps.added(results, root / FEATURES), root / "report.html")
+    try:
+        _ask_networks(loaded, root, results)
+        drawn = maps.added(results, root / FEATURES)
+    except Exception as error:  # of whatever kind, it must not take the results with it
+        drawn = results
+        typer.echo(f"the report lacks what networks see: {one_line(error)}", err=True)
+    page.write(drawn, root / "report.html")
     wide = terminal.console(narrowest=120)
     wide.print(tables.as_text(results))
     for comparison in results["comparisons"]:

@@ -1,6 +1,7 @@
 """What the networks of a run make of the same clips, kept beside its results for the report."""
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ def keep(
     """Write the features of some methods on the same clips, unless they are there already.
 
     The networks of the first fold and seed are run on clips of the most frequent classes among
-    the evaluated ones.
+    the evaluated ones. Of methods that share no such clip, those of one view are kept.
 
     Args:
         recipe: of the experiment.
@@ -75,7 +76,8 @@ def keep(
     ]
     path = root / FEATURES
     said = [task.said() for task in tasks]
-    common = shared([one.ids for one in said])
+    kept, common = most_that_share([one.ids for one in said])
+    tasks, said = [tasks[place] for place in kept], [said[place] for place in kept]
     label_of = dict(zip(said[0].ids, said[0].labels.tolist(), strict=True))
     ids = chosen(common, np.array([label_of[clip] for clip in common], np.int64), shown)
     mark = _mark(tasks, ids)
@@ -85,7 +87,7 @@ def keep(
         "mark": np.array(mark),
         "ids": np.array(ids, dtype=np.str_),
         "labels": np.array([label_of[clip] for clip in ids], np.int64),
-        "methods": np.array(list(names), dtype=np.str_),
+        "methods": np.array([task.method for task in tasks], dtype=np.str_),
     }
     for place, (task, answers) in enumerate(zip(tasks, said, strict=True)):
         arrays[f"logits{place}"] = _logits(answers, ids)
@@ -104,6 +106,20 @@ def shared(ids: Sequence[Sequence[str]]) -> list[str]:
     """The clips that every method answered for, in the order of the first."""
     others = [set(mine) for mine in ids[1:]]
     return [clip for clip in ids[0] if all(clip in mine for mine in others)]
+
+
+def most_that_share(ids: Sequence[Sequence[str]]) -> tuple[tuple[int, ...], list[str]]:
+    """Which methods answered for the same clips, and for which: as many of them as can be.
+
+    Of as many, the later ones, which are students.
+    """
+    places = range(len(ids))[::-1]
+    for count in range(len(ids), 0, -1):
+        for some in itertools.combinations(places, count):
+            kept = tuple(sorted(some))
+            if common := shared([ids[place] for place in kept]):
+                return kept, common
+    raise ValueError("no method was asked about any clip")
 
 
 def chosen(ids: Sequence[str], labels: Int64[np.ndarray, " n"], shown: Sequence[str]) -> list[str]:
