@@ -31,12 +31,10 @@ from skeldistill.training.comparable import (
 )
 from skeldistill.training.evaluate import Said, evaluate
 from skeldistill.training.examples import examples_of, teacher_examples, who_answers
+from skeldistill.training.leftovers import forget_if_changed
 from skeldistill.training.settle import settle, spreads
 from skeldistill.training.task import MEASURED, NETWORK, SAID, Task, network_part
 from skeldistill.training.train import Progress, fit, require_precision
-
-MARK = "fingerprint"
-"""The file that says of which recipe the state of a training is."""
 
 
 def check(task: Task) -> list[str]:
@@ -85,7 +83,7 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
         return
     with processes.first_goes_ahead():
         if processes.first():
-            _forget_if_changed(task)
+            forget_if_changed(task)
     recipe, method = task.recipe, task.recipe.methods[task.method]
     views = open_views(recipe.data, task.root / "views", quiet=True)
     examples, tested = examples_of(task, method, *views)
@@ -294,15 +292,6 @@ def _start_from(
     if method.train_only_head:
         checkpoint.freeze_all_but_head(student, fresh)
     return fresh
-
-
-def _forget_if_changed(task: Task) -> None:
-    """A state left by a recipe that has changed since must not be gone on with."""
-    mark = task.folder / MARK
-    if not mark.exists() or mark.read_text(encoding="utf-8") != task.fingerprint:
-        state.forget(task.folder)
-        task.folder.mkdir(parents=True, exist_ok=True)
-        mark.write_text(task.fingerprint, encoding="utf-8")
 
 
 def _keep(task: Task, student: Network, said: Said, side: Side, classes: Sequence[str]) -> None:
