@@ -1,7 +1,9 @@
 """Settings that change and change back: nothing of one training is taken for another's."""
 
+import errno
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from stores import small_experiment
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -22,6 +24,22 @@ def trained(tmp_path):
     run(before, tmp_path / "run")
     (task,) = list_tasks(before, tmp_path / "run")
     return task, replace(task, recipe=recipe.parse(told))
+
+
+def test_a_network_that_could_not_be_kept_is_not_taken_for_the_one_before(trained, monkeypatch):
+    task, other = trained
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(other.recipe, other.root)
+    monkeypatch.undo()
+    assert not task.done
+    assert not other.done
+    run(task.recipe, task.root)
+    assert task.done
 
 
 @pytest.fixture

@@ -296,6 +296,8 @@ def _start_from(
 
 def _keep(task: Task, student: Network, said: Said, side: Side, classes: Sequence[str]) -> None:
     recipe = task.recipe
+    # of what was trained before under other settings, whose network is written over
+    (task.folder / MEASURED).unlink(missing_ok=True)
     checkpoint.save(
         task.folder / NETWORK,
         student,
