@@ -33,7 +33,15 @@ from skeldistill.training.evaluate import Said, evaluate
 from skeldistill.training.examples import examples_of, teacher_examples, who_answers
 from skeldistill.training.leftovers import forget_if_changed
 from skeldistill.training.settle import settle, spreads
-from skeldistill.training.task import MEASURED, NETWORK, SAID, Task, network_part
+from skeldistill.training.task import (
+    MEASURED,
+    NETWORK,
+    SAID,
+    Task,
+    mark_of,
+    network_part,
+    require_same_views,
+)
 from skeldistill.training.train import Progress, fit, require_precision
 
 
@@ -86,6 +94,7 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
             forget_if_changed(task)
     recipe, method = task.recipe, task.recipe.methods[task.method]
     views = open_views(recipe.data, task.root / "views", quiet=True)
+    require_same_views(task.views, mark_of(*views))
     examples, tested = examples_of(task, method, *views)
     # A teacher's weights begin apart from its students', whose features would be alike otherwise.
     # On CPUs the lowest 32 bits of a seed are all that counts.

@@ -21,7 +21,7 @@ from skeldistill.training.perform import class_names, number_of_classes
 from skeldistill.training.quality import by_quality
 from skeldistill.training.samples import sample_clips
 from skeldistill.training.statistics import accuracy, compare
-from skeldistill.training.task import NETWORK, Task
+from skeldistill.training.task import NETWORK, Task, mark_of, require_same_views
 
 INTERVALS = (
     "95 % intervals over seeds and clips, by Student's t (Welch and Satterthwaite), of the share "
@@ -37,6 +37,7 @@ def gather(
 ) -> dict[str, Any]:
     """Everything measured in an experiment, as results.json holds it."""
     high, low = open_views(recipe.data, root / "views", quiet=True)
+    require_same_views(tasks[0].views, mark_of(high, low))
     by_method = {name: [task for task in tasks if task.method == name] for name in recipe.methods}
     answers = {name: Answers.of_tasks(mine) for name, mine in by_method.items()}
     teacher = recipe.main_teacher
