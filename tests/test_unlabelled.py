@@ -323,6 +323,17 @@ def test_without_any_label_there_is_nothing_to_train(tmp_path):
         run(parsed.model_copy(update={"data": few}), tmp_path / "run")
 
 
+@pytest.mark.parametrize("method", [{"view": "high"}, {"clips": "paired"}])
+def test_too_small_a_share_of_pairs_is_named(tmp_path, method):
+    parsed = unlabelled(tmp_path, {"one": method})
+    few = parsed.data.model_copy(update={"labelled": 1.0, "paired": 0.001})
+    with pytest.raises(ValueError, match=r"is left: data\.paired 0\.001 lets none"):
+        run(parsed.model_copy(update={"data": few}), tmp_path / "run")
+    none = parsed.data.model_copy(update={"labelled": 0.001, "paired": 0.001})
+    with pytest.raises(ValueError, match=r"raise data\.labelled"):
+        run(parsed.model_copy(update={"data": none}), tmp_path / "run")
+
+
 def test_recipes_from_before_keep_their_finished_trainings(tmp_path):
     before = recipe.parse(small_experiment(tmp_path, ["teacher"]))
     said = before.data.model_dump()

@@ -74,6 +74,8 @@ def run(
         from skeldistill.training import experiment
         from skeldistill.training.names import FEATURES
 
+    if methods and processes.first():
+        _tell_of_fewer(loaded, root)
     if restart:
         _begin_anew(experiment.list_tasks(loaded, root))
     console = terminal.console(stderr=True)
@@ -93,6 +95,24 @@ def run(
         typer.echo(comparison["sentence"])
     typer.echo(f"results: {root / 'results.json'}")
     typer.echo(f"report:  {(root / 'report.html').resolve().as_uri()}")
+
+
+def _tell_of_fewer(recipe: "Recipe", root: Path) -> None:
+    """Say which methods results and report will lack, that they have now."""
+    import json
+
+    try:
+        told = json.loads((root / "results.json").read_text(encoding="utf-8"))["methods"]
+        left = [method["name"] for method in told if method["name"] not in recipe.methods]
+    except (OSError, ValueError, LookupError, TypeError):
+        return  # there is nothing that could be read
+    if left:
+        typer.echo(
+            f"results, report and recipe.yaml of {root} will be of {', '.join(recipe.methods)} "
+            f"alone; trainings of {', '.join(left)} stay, and the same command without --methods "
+            "tells of all again",
+            err=True,
+        )
 
 
 def _plan(recipe: "Recipe", root: Path, restart: bool) -> None:
