@@ -301,10 +301,10 @@ def _one(
     if not processes.first():
         return
     measured = task.measured()
-    typer.echo(
-        f"{method}: top-1 {measured['top1']:.2f} %, top-5 {measured['top5']:.2f} % "
-        f"({measured['clips']} clips, {measured['seconds']:.0f} s)"
-    )
+    told = "not measured"
+    if measured["clips"]:
+        told = f"top-1 {measured['top1']:.2f} %, top-5 {measured['top5']:.2f} %"
+    typer.echo(f"{method}: {told} ({measured['clips']} clips, {measured['seconds']:.0f} s)")
     if measured["not_carried_over"]:
         typer.echo(f"started anew: {', '.join(measured['not_carried_over'])}")
     typer.echo(f"network: {task.folder / 'network.safetensors'}")

@@ -152,6 +152,7 @@ def evaluation_clips(
 
     The low view's training clips decide what is held out, whichever view is asked for. A label
     that one view knows holds for both. Held-out clips without a label are looked at by nobody.
+    Of the high view there may be none: a teacher need not be tested.
 
     Args:
         store: the view, or what was made from it.
@@ -161,14 +162,17 @@ def evaluation_clips(
         data: what is held out.
 
     Raises:
-        ValueError: there are none, or a test clip has no label, or another in the other view.
+        ValueError: the low view has none, or a test clip has no label, or another in the other
+            view.
     """
     if data.validation:
         rows = store.in_split(fold.train)
         rows = rows[_held_out(store, rows, low, fold, data)]
-        if not len(rows):
+        if not len(rows) and not _held_out(low, low.in_split(fold.train), low, fold, data).any():
             raise ValueError(f"no clip of split {fold.train!r} is held out for validation")
         rows = rows[_known_labels(store, rows, high, low) != UNLABELLED]
+    elif fold.test in low.split_names and fold.test not in store.split_names:
+        rows = np.zeros(0, np.int64)
     else:
         rows = store.in_split(fold.test)
     solitary = np.full(len(rows), SOLITARY, np.int64)

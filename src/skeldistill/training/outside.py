@@ -109,7 +109,10 @@ def evaluate_run(
             "store to evaluate networks on"
         )
     _, about = checkpoint.load(path / NETWORK)
-    return said_in(path), tuple(about["classes"])
+    said = said_in(path)
+    if not said.ids:
+        raise ValueError(f"{path} was tested on no clip; name a store to evaluate it on")
+    return said, tuple(about["classes"])
 
 
 def write_predictions(said: Said, classes: tuple[str, ...], path: Path) -> None:

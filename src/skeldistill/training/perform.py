@@ -160,8 +160,8 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     measured = {
         "fingerprint": task.fingerprint,
         "kind": task.kind,
-        "top1": said.accuracy(1),
-        "top5": said.accuracy(5),
+        "top1": said.accuracy(1) if said.ids else None,
+        "top5": said.accuracy(5) if said.ids else None,
         "clips": len(said.labels),
         # of training, over all the sessions that it took
         "seconds": sum(entry["seconds"] for entry in history),

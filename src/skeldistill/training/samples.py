@@ -23,7 +23,9 @@ def sample_clips(
     answers = {
         name: dict(zip(one.ids, one.answers.tolist(), strict=True)) for name, one in said.items()
     }
-    on_low = [name for name, method in recipe.methods.items() if method.view == "low"]
+    on_low = [
+        name for name, method in recipe.methods.items() if method.view == "low" and name in said
+    ]
     asked = said[on_low[0] if on_low else next(iter(said))]
     label_of = dict(zip(asked.ids, asked.labels.tolist(), strict=True))
     in_high = {clip_id: row for row, clip_id in enumerate(high.ids)}
