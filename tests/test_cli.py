@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
 from rich.console import Console
@@ -66,6 +67,44 @@ def test_the_main_job_from_recipe_to_report(skeldistill, recipe_file, tmp_path):
     assert f"{results['methods'][2]['top1']['mean']:.2f}" in out
     lines = (tmp_path / "said.csv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1 + sum(map(sum, results["methods"][2]["confusion"]))
+
+
+def test_views_without_a_test_clip_in_common_end_in_a_report(skeldistill, tmp_path):
+    clips = named(24, "train")
+    high = small_store(tmp_path / "high.arrow", clips + named(9, "test", 24))
+    low = small_store(tmp_path / "low.arrow", clips + named(9, "test", 40))
+    views = {"high": {"store": str(high.path)}, "low": {"store": str(low.path)}}
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(RECIPE | {"data": views}), encoding="utf-8")
+    code, out, err = skeldistill("run", path, "--set", "methods=[teacher, low, SKD]")
+    assert code == 0, err
+    assert "report lacks" not in err
+    assert "report:" in out
+    held = np.load(tmp_path / "runs/small/features.npz")
+    assert held["methods"].tolist() == ["low", "SKD"]
+    assert len(held["ids"]) == 9
+
+
+def test_a_run_ends_in_a_table_though_features_fail(skeldistill, recipe_file, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("torn\napart")
+
+    monkeypatch.setattr("skeldistill.training.features.keep", fail)
+    code, out, err = skeldistill("run", recipe_file, "--set", "methods=[low]")
+    assert code == 0
+    assert "the report lacks what networks see: torn apart\n" in err
+    assert "report:" in out
+
+
+def test_fewer_methods_than_a_report_has_are_told_before(skeldistill, recipe_file, tmp_path):
+    whole = ("run", recipe_file, "--set", "methods=[teacher, low]")
+    for words, said in ((whole, False), ((*whole, "--methods", "low"), True), (whole, False)):
+        code, _, err = skeldistill(*words)
+        assert code == 0, err
+        assert ("alone; trainings of teacher stay" in err) == said
+        assert "--methods tells of all again" in err or not said
+    results = json.loads((tmp_path / "runs/small/results.json").read_text(encoding="utf-8"))
+    assert [method["name"] for method in results["methods"]] == ["teacher", "low"]
 
 
 def test_one_method_alone(skeldistill, recipe_file):

@@ -71,7 +71,7 @@ def test_part_of_the_clips_keeps_its_match_class_by_class(views):
 def test_held_out_clips_are_trained_on_by_nobody(views):
     high, low = views
     held = data(validation=0.25)
-    judged = set(ids(low, evaluation_clips(low, low, FOLD, held).rows))
+    judged = set(ids(low, evaluation_clips(low, low, low, FOLD, held).rows))
     assert len(judged) == 15
     assert all(int(name[4:]) < 60 for name in judged)
     assert not judged & set(ids(low, training_clips(low, high, FOLD, held).rows))
@@ -82,7 +82,7 @@ def test_clips_of_one_group_are_held_out_together(tmp_path):
     clips = [(f"video{i // 4}/clip{i}", 0, "train") for i in range(40)]
     store = small_store(tmp_path / "grouped.arrow", clips + named(3, "test"))
     held = data(validation=0.3, group=r"^video\d+")
-    judged = ids(store, evaluation_clips(store, store, FOLD, held).rows)
+    judged = ids(store, evaluation_clips(store, store, store, FOLD, held).rows)
     videos = [name.split("/")[0] for name in judged]
     assert all(videos.count(video) == 4 for video in set(videos))
     assert len(judged) == 12
@@ -94,10 +94,10 @@ def test_no_teacher_is_judged_by_clips_that_it_learnt_from(tmp_path):
     low = small_store(tmp_path / "low.arrow", [*clips[:40], *named(3, "test", 60)])
     high = small_store(tmp_path / "high.arrow", [*clips[7:], *named(3, "test", 60)], seed=1)
     held = data(validation=0.25)
-    judged = ids(high, evaluation_clips(high, low, FOLD, held).rows)
+    judged = ids(high, evaluation_clips(high, high, low, FOLD, held).rows)
     assert judged
     assert not set(judged) & set(ids(high, teacher_clips(high, low, FOLD, held).rows))
-    assert set(judged) <= set(ids(low, evaluation_clips(low, low, FOLD, held).rows))
+    assert set(judged) <= set(ids(low, evaluation_clips(low, low, low, FOLD, held).rows))
 
 
 def test_a_teacher_learns_from_nothing_of_a_group_that_is_held_out(tmp_path):
@@ -105,7 +105,7 @@ def test_a_teacher_learns_from_nothing_of_a_group_that_is_held_out(tmp_path):
     low = small_store(tmp_path / "low.arrow", [*clips[::2], *named(3, "test")])
     high = small_store(tmp_path / "high.arrow", [*clips, *named(3, "test")], seed=1)
     held = data(validation=0.3, group=r"^video\d+")
-    judged = ids(high, evaluation_clips(high, low, FOLD, held).rows)
+    judged = ids(high, evaluation_clips(high, high, low, FOLD, held).rows)
     learnt = ids(high, teacher_clips(high, low, FOLD, held).rows)
     assert {name.split("/")[0] for name in judged}.isdisjoint(n.split("/")[0] for n in learnt)
     assert len(judged) + len(learnt) == 40
@@ -118,7 +118,7 @@ def test_a_group_of_several_actions_is_held_out_whole(tmp_path):
     store = small_store(tmp_path / "subjects.arrow", clips + named(3, "test"))
     for seed in range(5):
         held = data(validation=0.25, group=r"^S\d+", seed=seed)
-        judged = ids(store, evaluation_clips(store, store, FOLD, held).rows)
+        judged = ids(store, evaluation_clips(store, store, store, FOLD, held).rows)
         learnt = ids(store, training_clips(store, store, FOLD, held).rows)
         assert judged
         assert not {name.split("/")[0] for name in judged} & {n.split("/")[0] for n in learnt}
@@ -127,12 +127,12 @@ def test_a_group_of_several_actions_is_held_out_whole(tmp_path):
 def test_a_group_that_is_no_pattern_is_refused(views):
     _, low = views
     with pytest.raises(ValueError, match=r"data\.group '\(' is no pattern"):
-        evaluation_clips(low, low, FOLD, data(validation=0.3, group="("))
+        evaluation_clips(low, low, low, FOLD, data(validation=0.3, group="("))
 
 
 def test_the_test_split_is_judged_when_nothing_is_held_out(views):
     _, low = views
-    assert len(evaluation_clips(low, low, FOLD, data())) == 30
+    assert len(evaluation_clips(low, low, low, FOLD, data())) == 30
 
 
 def test_a_clip_in_training_of_one_view_and_testing_of_the_other_is_refused(tmp_path):
@@ -182,6 +182,6 @@ def test_the_high_views_clips_are_looked_through_for_leaks_too(tmp_path):
 def test_held_out_clips_without_a_label_are_measured_on_by_nobody(tmp_path):
     clips = [(n, -1 if i % 4 == 0 else k, s) for i, (n, k, s) in enumerate(named(60, "train"))]
     store = small_store(tmp_path / "store.arrow", clips + named(3, "test", 60))
-    judged = evaluation_clips(store, store, FOLD, data(validation=0.25))
+    judged = evaluation_clips(store, store, store, FOLD, data(validation=0.25))
     assert 8 <= len(judged) < 15  # of each class a quarter, and of those without one
     assert (judged.labels >= 0).all()

@@ -137,7 +137,7 @@ def test_other_networks_of_three_branches_lose_all_channels(name):
 def test_a_stream_is_blanked_after_it_was_computed(tmp_path, stream):
     store = small_store(tmp_path / "s.arrow", named(3, "test"), layout=NTU25, channels=3, frames=70)
     sampling = Sampling(frames=100, persons=1, stream=stream, frame_choice="zeros")
-    clips = evaluation_clips(store, store, Fold(), Data(high=View(store="s")))
+    clips = evaluation_clips(store, store, store, Fold(), Data(high=View(store="s")))
     whole = Side(store=store, sampling=sampling)
     network = networks.find("STGCN")(NTU25, classes=3, persons=1, channels=3, width=0.125).eval()
     for name, options, (frames, joints) in PROTOCOL:
@@ -188,7 +188,7 @@ def test_a_sweep_blanks_what_each_network_is_shown(experiment, tmp_path, monkeyp
         store = Store.open(Path(data.high.store))
         seen = derived(store, (), method.completion, 0, tmp_path)
         side = Side(store=seen, sampling=task.recipe.sampling_of(task.method))
-        clips = evaluation_clips(seen, seen, data.folds[0], data)
+        clips = evaluation_clips(seen, seen, seen, data.folds[0], data)
         (batch,) = Examples(clips=clips, student=side).testing(64)
         with torch.no_grad():
             if task.method == "low":

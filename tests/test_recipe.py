@@ -286,3 +286,11 @@ def test_values_of_the_command_line_make_no_objects(text):
 def test_a_date_is_text():
     assert recipe.changed({}, "name=2026-11-30") == {"name": "2026-11-30"}
     assert recipe.changed({}, "name=[1, 2.5, true, null]") == {"name": [1, 2.5, True, None]}
+
+
+def test_an_augmentation_of_the_high_view_that_is_none_is_refused():
+    told = {**LEAST, "methods": {"low": {"augment": "high"}}}
+    with pytest.raises(ValueError, match=r"methods\.low: augment: high has no augmentation"):
+        recipe.parse(told)
+    told["methods"]["low"]["augmentation"] = [{"name": "Jitter"}]
+    assert recipe.parse(told).methods["low"].augment == "high"

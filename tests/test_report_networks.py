@@ -18,6 +18,7 @@ from skeldistill.training.features import (
     _is_kept,
     chosen,
     joint_responses,
+    most_that_share,
     shared,
 )
 
@@ -192,6 +193,12 @@ def test_clips_of_all_methods_are_found_in_one_pass_over_each():
     methods = [Counted("dabc"), Counted("abcd"), Counted("bxcd")]
     assert shared(methods) == ["d", "b", "c"]
     assert Counted.passes == len(methods)
+    assert most_that_share(methods) == ((0, 1, 2), ["d", "b", "c"])
+
+
+def test_of_methods_that_share_no_clip_the_most_are_kept():
+    assert most_that_share([["a"], ["b", "c"], ["c", "b"]]) == ((1, 2), ["b", "c"])
+    assert most_that_share([["a"], ["b"]]) == ((1,), ["b"])
 
 
 def test_the_most_frequent_classes_are_chosen_and_the_shown_clips_too():

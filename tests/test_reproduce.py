@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import yaml
 from scipy import stats
-from stores import named, small_store
+from stores import named, small_experiment, small_store
 
 from skeldistill import layouts, losses, networks
 from skeldistill.losses import LossContext
 from skeldistill.networks import STGCN, ST2sGCN, STsGCN
+from skeldistill.recipe import parse
 from skeldistill.report import reproduce as report
 from skeldistill.reproduction import figures
 from skeldistill.reproduction import plan as planning
@@ -34,6 +35,7 @@ from skeldistill.reproduction.recipes import (
 from skeldistill.reproduction.share import Shared, key
 from skeldistill.reproduction.views import Given, GivenView, example, read
 from skeldistill.shelf import build
+from skeldistill.training.task import Task
 
 PAPER = Setting(family="paper", seeds=(0,))
 NOTHING = Given(views={}, divisions={})
@@ -595,6 +597,26 @@ def test_only_equal_trainings_are_shared(results, penn):
             keys += [key(task) for task in experiment.tasks(method)]
     assert None not in keys
     assert len(set(keys)) == len(keys) == 12
+
+
+@pytest.mark.parametrize("lacking", ["nothing", "shares of labels", "labels", "classes"])
+def test_trainings_are_shared_unless_the_other_view_enters_them(tmp_path, lacking):
+    told = small_experiment(tmp_path, ["teacher"])
+    clips = named(24, "train") + named(12, "test", 24)
+    if lacking == "labels":
+        small_store(tmp_path / "high.arrow", [("clip000", -1, "train"), *clips[1:]])
+    if lacking == "classes":
+        small_store(tmp_path / "high.arrow", clips, classes=())
+    if lacking == "shares of labels":
+        told["data"]["labelled"] = 0.5
+    keys = []
+    for name, some in (("all", clips), ("half", clips[::2])):
+        low = small_store(tmp_path / f"{name}.arrow", some)
+        told["data"]["low"] = {"store": str(low.path)}
+        one = Task(recipe=parse(told), root=tmp_path / name, method="teacher", fold=0, seed=0)
+        keys.append(key(one))
+    assert None not in keys
+    assert (keys[0] == keys[1]) == (lacking == "nothing")
 
 
 def test_losses_are_told_before_their_weight(tmp_path):

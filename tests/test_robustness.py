@@ -111,7 +111,7 @@ def test_a_point_is_what_evaluating_a_degraded_store_gives(experiment, swept, tm
     store = Store.open(experiment.parent / "high.arrow")
     part = Part.model_validate({"name": "DroppedFrames", **_severities("DroppedFrames")[4]})
     worse = derived(store, (part,), None, 0, tmp_path)  # draws nothing: no chance in it
-    clips = evaluation_clips(worse, worse, task.recipe.data.folds[0], task.recipe.data)
+    clips = evaluation_clips(worse, worse, worse, task.recipe.data.folds[0], task.recipe.data)
     side = Side(store=worse, sampling=task.recipe.sampling_of("low"))
     values = []
     for each in finished(experiment, ["low"]):

@@ -26,8 +26,9 @@ from skeldistill.training.examples import examples_of, teacher_examples
 from skeldistill.training.experiment import list_tasks, run
 from skeldistill.training.outside import evaluate_run
 from skeldistill.training.perform import check, perform
+from skeldistill.training.pool import _perform
 from skeldistill.training.settle import settle, spreads
-from skeldistill.training.task import Task
+from skeldistill.training.task import Task, look_again
 
 SMALL = {"name": "STGCN", "width": 0.125}
 
@@ -560,6 +561,38 @@ def test_clips_written_anew_under_the_same_path_are_learnt_from(experiment, tmp_
     small_store(tmp_path / "high.arrow", named(36, "train") + named(12, "test", 36), seed=5)
     run(parsed, tmp_path / "run")
     assert only(experiment, "teacher", tmp_path / "run").measured()["fingerprint"] != before
+
+
+@pytest.mark.parametrize("after", ["low", "low+augmentation"])
+def test_clips_written_anew_while_a_run_goes_on_are_refused(
+    experiment, tmp_path, monkeypatch, after
+):
+    experiment["methods"] = ["low", "low+augmentation"]
+    done = []
+
+    def then_change(task, watch):
+        perform(task, watch)
+        done.append(task)
+        if task.method == after:
+            small_store(tmp_path / "low.arrow", named(36, "train") + named(12, "test", 36), seed=2)
+
+    monkeypatch.setattr("skeldistill.training.turns.perform", then_change)
+    with pytest.raises(ValueError, match=r"^data\.low changed while the run went on"):
+        run(recipe.parse(experiment), tmp_path / "run")
+    assert [task.method for task in done][-1] == after
+    assert not (tmp_path / "run" / "results.json").exists()
+    monkeypatch.undo()
+    run(recipe.parse(experiment), tmp_path / "run")
+
+
+def test_a_process_of_its_own_learns_from_what_the_run_has_seen(experiment, tmp_path):
+    experiment["methods"] = ["low"]
+    one = only(experiment, "low", tmp_path / "run")
+    seen = one.views
+    small_store(tmp_path / "low.arrow", named(36, "train") + named(12, "test", 36), seed=2)
+    look_again()
+    with pytest.raises(ValueError, match=r"^data\.low changed"):
+        _perform(one, seen)
 
 
 def test_finished_trainings_of_other_settings_are_named_before_they_are_lost(experiment, tmp_path):

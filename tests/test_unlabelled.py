@@ -28,8 +28,11 @@ from skeldistill.losses.part_features import part_features
 from skeldistill.networks.stgcn import ST2sGCN
 from skeldistill.prediction import Prediction
 from skeldistill.recipe import Data, Fold, LossTerm, View
+from skeldistill.robustness.sweep import sweep
 from skeldistill.training.examples import examples_of, teacher_examples
 from skeldistill.training.experiment import list_tasks, run
+from skeldistill.training.features import keep
+from skeldistill.training.outside import evaluate_run
 from skeldistill.training.perform import _losses as losses_of
 from skeldistill.training.perform import make_network
 from skeldistill.training.tally import Tally
@@ -145,7 +148,47 @@ def test_a_label_in_one_view_holds_for_both(tmp_path):
 def test_the_high_view_is_tested_with_the_low_ones_labels(tmp_path):
     low = small_store(tmp_path / "low.arrow", [("a", 1, "train"), ("b", 2, "test")])
     high = small_store(tmp_path / "high.arrow", [("a", -1, "train"), ("b", -1, "test")])
-    np.testing.assert_array_equal(evaluation_clips(high, low, FOLD, data()).labels, [2])
+    np.testing.assert_array_equal(evaluation_clips(high, high, low, FOLD, data()).labels, [2])
+
+
+def test_the_low_view_is_tested_with_the_high_ones_labels(tmp_path):
+    clips = named(12, "train") + named(6, "test", 12)
+    high = small_store(tmp_path / "high.arrow", clips)
+    low = small_store(tmp_path / "low.arrow", [(name, -1, split) for name, _, split in clips])
+    for asked in (data(), data(validation=0.5)):
+        judged = [evaluation_clips(view, high, low, FOLD, asked) for view in (high, low)]
+        assert ids(low, judged[1]) == ids(high, judged[0]) != set()
+        np.testing.assert_array_equal(judged[1].labels, high.labels[judged[1].rows])
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.5])
+def test_everything_measures_by_the_labels_of_the_high_view(tmp_path, validation):
+    said = small_experiment(tmp_path, ["teacher", "low"])
+    clips = named(24, "train") + named(12, "test", 24)
+    lacking = [(name, -1, split) for name, _, split in clips]
+    low = small_store(tmp_path / "low.arrow", lacking)
+    said["data"] |= {"low": {"store": str(low.path)}, "validation": validation}
+    parsed, root = recipe.parse(said), tmp_path / "run"
+    results = run(parsed, root)
+    assert [len(task.said().ids) for task in list_tasks(parsed, root)] == [12, 12]
+    assert results["gap"]["clips"] == 12
+    assert {clip["label"] for clip in results["clips"]} == {0, 1, 2}
+    assert len(np.load(keep(parsed, root, ["teacher", "low"]))["ids"]) == 12
+    assert len(sweep([root], ["Jitter"])["methods"]) == 2
+    (task,) = [task for task in list_tasks(parsed, root) if task.method == "low"]
+    if not validation:
+        again, _ = evaluate_run(task.folder, low.path, "test")
+        np.testing.assert_array_equal(again.labels, task.said().labels)
+    with pytest.raises(ValueError, match="has clips without a label"):
+        evaluate_run(task.folder, low.path, "train")
+
+
+def test_another_label_of_a_tested_clip_is_refused_where_a_view_lacks_some(tmp_path):
+    clips = [("a", 0, "train"), ("b", 1, "test"), ("c", -1, "test")]
+    low = small_store(tmp_path / "low.arrow", clips)
+    high = small_store(tmp_path / "high.arrow", [("b", 2, "test"), ("c", 2, "test")])
+    with pytest.raises(ValueError, match=r"clip 'b' has label 1 in low\.arrow but 2 in high"):
+        evaluation_clips(low, high, low, FOLD, data())
 
 
 def test_a_label_that_one_view_lacks_is_no_other_label(tmp_path):
@@ -159,7 +202,7 @@ def test_nothing_is_measured_on_a_clip_without_label(tmp_path):
     clips = [("a", 0, "train"), ("b", -1, "test")]
     low = small_store(tmp_path / "low.arrow", clips)
     with pytest.raises(ValueError, match=r"clip 'b' in low\.arrow has no label"):
-        evaluation_clips(low, low, FOLD, data())
+        evaluation_clips(low, low, low, FOLD, data())
 
 
 @pytest.mark.parametrize("name", ["SoftmaxTask", "BinaryTask"])
@@ -278,6 +321,17 @@ def test_without_any_label_there_is_nothing_to_train(tmp_path):
     few = parsed.data.model_copy(update={"labelled": 0.01})
     with pytest.raises(ValueError, match=r"has a label; label some, or raise data\.labelled"):
         run(parsed.model_copy(update={"data": few}), tmp_path / "run")
+
+
+@pytest.mark.parametrize("method", [{"view": "high"}, {"clips": "paired"}])
+def test_too_small_a_share_of_pairs_is_named(tmp_path, method):
+    parsed = unlabelled(tmp_path, {"one": method})
+    few = parsed.data.model_copy(update={"labelled": 1.0, "paired": 0.001})
+    with pytest.raises(ValueError, match=r"is left: data\.paired 0\.001 lets none"):
+        run(parsed.model_copy(update={"data": few}), tmp_path / "run")
+    none = parsed.data.model_copy(update={"labelled": 0.001, "paired": 0.001})
+    with pytest.raises(ValueError, match=r"raise data\.labelled"):
+        run(parsed.model_copy(update={"data": none}), tmp_path / "run")
 
 
 def test_recipes_from_before_keep_their_finished_trainings(tmp_path):

@@ -1,6 +1,7 @@
 """A recipe's views say all that `data import` can: labels, layouts; and what exists stays valid."""
 
 import json
+import os
 import pickle
 
 import numpy as np
@@ -9,7 +10,7 @@ import yaml
 from stores import named, small_store
 
 from skeldistill.data.store import Store
-from skeldistill.data.views import open_views, origins
+from skeldistill.data.views import _below, open_views, origins
 from skeldistill.layouts import PENN13, to_yaml
 from skeldistill.recipe import Data, View
 from skeldistill.reproduction.views import GivenView, imported
@@ -100,6 +101,54 @@ def test_a_file_written_anew_in_a_folder_makes_the_view_anew(tmp_path):
     after, _ = origins(Data(high=view), tmp_path / "views", quiet=True)
     assert after.path != before.path
     assert after.clip(0).joints[0, :, 0, 0].tolist() == [0.0, 500.0, 0.0]
+
+
+def test_a_file_in_a_linked_folder_makes_the_view_anew(tmp_path):
+    people = [{"pose_keypoints_2d": [float(i) for i in range(54)]}]
+    file = tmp_path / "disk" / "wave" / "wave_000000000000_keypoints.json"
+    file.parent.mkdir(parents=True)
+    (tmp_path / "openpose").mkdir()
+    (tmp_path / "openpose" / "wave").symlink_to(file.parent, target_is_directory=True)
+    view = View(reader="openpose", source=str(tmp_path / "openpose"))
+    seen = []
+    for first in (1.0, 500.0):
+        people[0]["pose_keypoints_2d"][0] = first
+        file.write_text(json.dumps({"people": people}))
+        high, _ = origins(Data(high=view), tmp_path / "views", quiet=True)
+        seen.append(high.clip(0).joints[0, 0, 0, 0])
+    assert seen == [1.0, 500.0]
+
+
+def test_links_that_lead_in_a_circle_are_not_followed_for_ever(tmp_path):
+    for name in ("a/deep", "b"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").write_text(name)
+    for link, to in (("a/deep/up", "a"), ("a/other", "b"), ("b/other", "a"), ("again", "b")):
+        (tmp_path / link).symlink_to(tmp_path / to, target_is_directory=True)
+    found = [path.removeprefix(f"{tmp_path}/") for path, _, _ in _below(tmp_path)]
+    assert len(set(found)) == len(found)
+    own = {"a/deep/file", "b/file"}
+    linked = {"a/other/file", "again/file", "b/other/deep/file", "again/other/deep/file"}
+    assert set(found) == own | linked
+
+
+def test_a_file_of_the_same_time_and_another_size_makes_the_view_anew(files):
+    before = views(files)[1]
+    rows = (files / "low.csv").read_text().splitlines()
+    time = (files / "low.csv").stat().st_mtime_ns
+    (files / "low.csv").write_text("\n".join(rows[:-12]) + "\n")
+    os.utime(files / "low.csv", ns=(time, time))
+    after = views(files)[1]
+    assert (len(before), len(after)) == (6, 5)
+
+
+def test_a_view_that_is_imported_anew_from_the_same_file_is_the_same(files):
+    """So that trainings on it stay finished."""
+    before = views(files)[1]
+    os.utime(files / "low.csv", ns=(0, 0))
+    after = views(files)[1]
+    assert before.path != after.path
+    assert before.fingerprint == after.fingerprint
 
 
 def test_labels_not_known_leave_numbers_what_they_are(files):

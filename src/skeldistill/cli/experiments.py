@@ -69,24 +69,50 @@ def run(
         return
     with loading():
         from skeldistill import processes
+        from skeldistill.cli import one_line
         from skeldistill.report import maps, page, tables
         from skeldistill.training import experiment
         from skeldistill.training.names import FEATURES
 
+    if methods and processes.first():
+        _tell_of_fewer(loaded, root)
     if restart:
         _begin_anew(experiment.list_tasks(loaded, root))
     console = terminal.console(stderr=True)
     results = experiment.run(loaded, root, jobs=jobs, command=_command(), console=console)
     if not processes.first():
         return
-    _ask_networks(loaded, root, results)
-    page.write(maps.added(results, root / FEATURES), root / "report.html")
+    try:
+        _ask_networks(loaded, root, results)
+        drawn = maps.added(results, root / FEATURES)
+    except Exception as error:  # of whatever kind, it must not take the results with it
+        drawn = results
+        typer.echo(f"the report lacks what networks see: {one_line(error)}", err=True)
+    page.write(drawn, root / "report.html")
     wide = terminal.console(narrowest=120)
     wide.print(tables.as_text(results))
     for comparison in results["comparisons"]:
         typer.echo(comparison["sentence"])
     typer.echo(f"results: {root / 'results.json'}")
     typer.echo(f"report:  {(root / 'report.html').resolve().as_uri()}")
+
+
+def _tell_of_fewer(recipe: "Recipe", root: Path) -> None:
+    """Say which methods results and report will lack, that they have now."""
+    import json
+
+    try:
+        told = json.loads((root / "results.json").read_text(encoding="utf-8"))["methods"]
+        left = [method["name"] for method in told if method["name"] not in recipe.methods]
+    except (OSError, ValueError, LookupError, TypeError):
+        return  # there is nothing that could be read
+    if left:
+        typer.echo(
+            f"results, report and recipe.yaml of {root} will be of {', '.join(recipe.methods)} "
+            f"alone; trainings of {', '.join(left)} stay, and the same command without --methods "
+            "tells of all again",
+            err=True,
+        )
 
 
 def _plan(recipe: "Recipe", root: Path, restart: bool) -> None:
@@ -275,10 +301,10 @@ def _one(
     if not processes.first():
         return
     measured = task.measured()
-    typer.echo(
-        f"{method}: top-1 {measured['top1']:.2f} %, top-5 {measured['top5']:.2f} % "
-        f"({measured['clips']} clips, {measured['seconds']:.0f} s)"
-    )
+    told = "not measured"
+    if measured["clips"]:
+        told = f"top-1 {measured['top1']:.2f} %, top-5 {measured['top5']:.2f} %"
+    typer.echo(f"{method}: {told} ({measured['clips']} clips, {measured['seconds']:.0f} s)")
     if measured["not_carried_over"]:
         typer.echo(f"started anew: {', '.join(measured['not_carried_over'])}")
     typer.echo(f"network: {task.folder / 'network.safetensors'}")

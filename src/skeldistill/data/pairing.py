@@ -145,22 +145,38 @@ def parts_of(
     return np.array([part_of[group] for group in groups], np.int64)
 
 
-def evaluation_clips(store: Store, low: Store, fold: recipe.Fold, data: recipe.Data) -> Clips:
+def evaluation_clips(
+    store: Store, high: Store, low: Store, fold: recipe.Fold, data: recipe.Data
+) -> Clips:
     """The clips of a view that methods are compared on: the test split, or the validation part.
 
-    The low view's training clips decide what is held out, whichever view is asked for, and its
-    labels hold for clips without one there. Held-out clips without a label are looked at by nobody.
+    The low view's training clips decide what is held out, whichever view is asked for. A label
+    that one view knows holds for both. Held-out clips without a label are looked at by nobody.
+    Of the high view there may be none: a teacher need not be tested.
+
+    Args:
+        store: the view, or what was made from it.
+        high: the high view.
+        low: the low view.
+        fold: whose clips.
+        data: what is held out.
+
+    Raises:
+        ValueError: the low view has none, or a test clip has no label, or another in the other
+            view.
     """
     if data.validation:
         rows = store.in_split(fold.train)
         rows = rows[_held_out(store, rows, low, fold, data)]
-        if not len(rows):
+        if not len(rows) and not _held_out(low, low.in_split(fold.train), low, fold, data).any():
             raise ValueError(f"no clip of split {fold.train!r} is held out for validation")
-        rows = rows[_known_labels(store, rows, low) != UNLABELLED]
+        rows = rows[_known_labels(store, rows, high, low) != UNLABELLED]
+    elif fold.test in low.split_names and fold.test not in store.split_names:
+        rows = np.zeros(0, np.int64)
     else:
         rows = store.in_split(fold.test)
     solitary = np.full(len(rows), SOLITARY, np.int64)
-    return Clips(rows=rows, teacher_rows=solitary, labels=_labels(store, rows, low))
+    return Clips(rows=rows, teacher_rows=solitary, labels=_labels(store, rows, high, low))
 
 
 def match(store: Store, rows: Int64[np.ndarray, " n"], high: Store) -> Int64[np.ndarray, " n"]:
@@ -193,17 +209,20 @@ def _training_matches(store: Store, rows: np.ndarray, high: Store, split: str) -
     return np.where(np.isin(matches, high.in_split(split)), matches, SOLITARY)
 
 
-def _known_labels(store: Store, rows: np.ndarray, low: Store) -> np.ndarray:
-    """Labels, and where a view has none those of the same clips in the low view."""
+def _known_labels(store: Store, rows: np.ndarray, *views: Store) -> np.ndarray:
+    """Labels, and where a view has none those of the same clips in the other views."""
     labels = store.labels[rows]
-    if (labels != UNLABELLED).all():
-        return labels
-    return np.where(labels == UNLABELLED, _theirs(low, match(store, rows, low)), labels)
+    for view in views:
+        unknown = labels == UNLABELLED
+        if not unknown.any():
+            break
+        labels = np.where(unknown, _theirs(view, match(store, rows, view)), labels)
+    return labels
 
 
-def _labels(store: Store, rows: np.ndarray, low: Store) -> np.ndarray:
+def _labels(store: Store, rows: np.ndarray, *views: Store) -> np.ndarray:
     """Labels that must be known."""
-    labels = _known_labels(store, rows, low)
+    labels = _known_labels(store, rows, *views)
     if (labels == UNLABELLED).any():
         clip_id = store.ids[rows[np.argmax(labels == UNLABELLED)]]
         raise ValueError(

@@ -175,8 +175,6 @@ def _times(source: Path | None) -> str:
     if source is None or not source.exists():
         return ""
     beside = [path for pattern in BESIDE for path in source.absolute().parent.glob(pattern)]
-    if not source.is_dir() and not beside:
-        return str(source.stat().st_mtime_ns)
     told = set(_below(source) if source.is_dir() else ())
     for path in beside if source.is_dir() else (source, *beside):
         stat = path.stat()
@@ -184,12 +182,24 @@ def _times(source: Path | None) -> str:
     return str(sorted(told))
 
 
-def _below(folder: Path | str) -> Iterator[tuple[str, int, int]]:
-    """Path, size and time of all files: fast, as a data set may have many and is asked often."""
+def _below(folder: Path | str, left: Sequence[Path] = ()) -> Iterator[tuple[str, int, int]]:
+    """Path, size and time of all files: fast, as a data set may have many and is asked often.
+
+    Links to folders are followed, as readers do, but for those that lead to a folder above them.
+
+    Args:
+        folder: below which files are looked for.
+        left: the folders, by their real paths, from which links have led here.
+    """
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _below(entry.path)
+            if entry.is_dir() and entry.is_symlink():
+                above = (*left, Path(folder).resolve())
+                there = Path(entry.path).resolve()
+                if not any(one.is_relative_to(there) for one in above):
+                    yield from _below(entry.path, above)
+            elif entry.is_dir():
+                yield from _below(entry.path, left)
             elif entry.is_file():
                 stat = entry.stat()
                 yield entry.path, stat.st_size, stat.st_mtime_ns

@@ -200,13 +200,13 @@ def _accuracy(
     accuracy: str | None,
 ) -> list[str]:
     said = []
-    if "top1" in measured:
+    if measured.get("top1") is not None:
         said.append(
             f"these weights, on {tested}: top-1 {measured['top1']:.2f} %, "
             f"top-5 {measured['top5']:.2f} % of {measured['clips']} clips"
         )
     for row in results.get("methods") or ():
-        if row["name"] == method and len(row["top1"].get("values", ())) > 1:
+        if row["name"] == method and len((row["top1"] or {}).get("values", ())) > 1:
             top = row["top1"]
             said.append(
                 f"the same method over {len(top['values'])} trainings (folds and seeds): top-1 "

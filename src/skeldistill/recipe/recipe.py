@@ -100,6 +100,11 @@ class Recipe(Section):
                 f"{{name: ConfidenceOcclusion, threshold: {least:g}}} among the view's "
                 "degradations, which come before"
             )
+        if method.augment == "high" and not method.augmentation:
+            raise ValueError(
+                f"methods.{name}: augment: high has no augmentation that would make the high view "
+                "worse; name one, or leave augment out"
+            )
         epochs = self.training_of(name).epochs
         late = next((term for term in method.losses if term.start >= epochs), None)
         if late is not None:

@@ -20,7 +20,7 @@ def figure(cell: Cell, here: list[tuple[Experiment, str]], why: list[str]) -> di
     assert measure is not None
     tasks = [task for experiment, method in here for task in experiment.tasks(method)]
     ours = values = None
-    if tasks and not why and all(task.done for task in tasks):
+    if tasks and not why and all(task.done and _is_told(task, measure) for task in tasks):
         values = [value(task, measure) for task in tasks]
         ours = interval(tasks, measure, values)
     difference = None
@@ -36,6 +36,11 @@ def figure(cell: Cell, here: list[tuple[Experiment, str]], why: list[str]) -> di
         "difference": difference,
         "why": why,
     }
+
+
+def _is_told(task: Task, measure: str) -> bool:
+    """Whether there is a figure; there is no accuracy of one that was tested on no clip."""
+    return measure not in TOP or task.measured()[measure] is not None
 
 
 def interval(tasks: Sequence[Task], measure: str, values: Sequence[float]) -> Interval:

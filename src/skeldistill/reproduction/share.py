@@ -9,6 +9,7 @@ import json
 import shutil
 from pathlib import Path
 
+from skeldistill.clip import UNLABELLED
 from skeldistill.data.views import open_views
 from skeldistill.files import write_text
 from skeldistill.recipe import Method, Recipe
@@ -25,10 +26,14 @@ def key(task: Task) -> str | None:
         return None
     high, low = open_views(recipe.data, task.root / "views", quiet=True)
     seen, other = (high, low) if method.view == "high" else (low, high)
-    whose_match = recipe.data.paired < 1 or method.clips == "paired"
+    asked = (
+        recipe.data.paired < 1 or method.clips == "paired",  # whose clips have a match
+        recipe.data.labelled < 1 or (seen.labels == UNLABELLED).any(),  # whose label is known
+        not (seen.classes and other.classes),  # how many classes there are
+    )
     said = task.settings | {
         "seen": seen.fingerprint,
-        "other": other.fingerprint if whose_match else None,
+        "other": other.fingerprint if any(asked) else None,
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 

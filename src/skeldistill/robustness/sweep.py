@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from skeldistill import checkpoint
 from skeldistill.data.dataset import Examples, Side
-from skeldistill.data.pairing import evaluation_clips
+from skeldistill.data.pairing import Clips, evaluation_clips
+from skeldistill.data.store import Store
 from skeldistill.data.views import derived, origins
 from skeldistill.networks.network import Network
 from skeldistill.robustness.answers import Kept, Swept
@@ -34,6 +35,8 @@ def sweep(
     watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Evaluate every finished model at every severity of some degradations.
+
+    Models that no clip of the view is there to test are left out.
 
     What was measured before is kept beside each network and not measured again.
 
@@ -69,7 +72,12 @@ def sweep(
         if all(setting.options == five[0].options for setting in five):
             raise ValueError(f"{name} is the same at all severities; leave an option to them")
     labels = labelled(roots)
-    experiments = [(root, finished(root, mine)) for root, mine in with_methods(labels, methods)]
+    experiments = [
+        (root, [task for task in finished(root, mine) if len(_asked(task, on)[1])])
+        for root, mine in with_methods(labels, methods)
+    ]
+    if not any(tasks for _, tasks in experiments):
+        raise ValueError(f"no method of {', '.join(labels.values())} has a clip to be tested on")
     total = sum(len(tasks) for _, tasks in experiments) * len(settings)
     done = 0
     methods_swept: list[Method] = []
@@ -137,19 +145,23 @@ def _answers(
 def _examples(task: Task, network: Network, on: On) -> Examples:
     """The evaluated clips of a task, as the chosen view has them before any degradation."""
     recipe = task.recipe
-    method = recipe.methods[task.method]
-    high, low = origins(recipe.data, task.root / "views", quiet=True)
-    view = method.view if on == "own" else on
-    store = high if view == "high" else low
+    store, clips = _asked(task, on)
     if not store.layout.same_as(network.layout):
         raise ValueError(
-            f"{task.method} works on layout {network.layout.name!r} but the {view} view has "
+            f"{task.method} works on layout {network.layout.name!r} but the view asked for has "
             f"{store.layout.name!r}; leave --on out, or name methods that fit with --methods"
         )
-    clips = evaluation_clips(store, low, recipe.data.folds[task.fold], recipe.data)
     return Examples(
         clips=clips, student=Side(store=store, sampling=recipe.sampling_of(task.method))
     )
+
+
+def _asked(task: Task, on: On) -> tuple[Store, Clips]:
+    """The chosen view of a task, and the clips of it that are evaluated."""
+    data, view = task.recipe.data, task.recipe.methods[task.method].view if on == "own" else on
+    high, low = origins(data, task.root / "views", quiet=True)
+    store = high if view == "high" else low
+    return store, evaluation_clips(store, high, low, data.folds[task.fold], data)
 
 
 def _side(task: Task, clean: Side, setting: Setting) -> Side:
@@ -176,7 +188,7 @@ def _teacher(labels: Mapping[Path, str], root: Path) -> Reference | None:
     """An experiment's main teacher, where it was evaluated, whichever methods are swept."""
     tasks = finished(root)
     name = tasks[0].recipe.main_teacher
-    mine = [task for task in tasks if task.method == name]
+    mine = [task for task in tasks if task.method == name and task.said().ids]
     if name is None or not mine:
         return None
     return Reference(name=_name(labels, root, name), accuracy=Answers.of_tasks(mine).accuracy)

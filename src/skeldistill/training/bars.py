@@ -48,9 +48,9 @@ def shown(
         if task.folder in bars:
             single.remove_task(bars.pop(task.folder))
             measured = task.measured()
-            console.print(
-                f"{title(task)}: top-1 {measured['top1']:.1f} % in {measured['seconds']:.0f} s"
-            )
+            top1 = measured["top1"]
+            told = "not measured, trained" if top1 is None else f"top-1 {top1:.1f} %"
+            console.print(f"{title(task)}: {told} in {measured['seconds']:.0f} s")
         overall.advance(total)
 
     try:

@@ -86,6 +86,10 @@ def open_finished(text: str) -> Finished:
         raise ValueError(
             f"{root} has no finished method {method!r}; it has {', '.join(known) or 'none'}"
         )
+    if not all(one.ids for seeds in said.values() for one in seeds.values()):
+        raise ValueError(
+            f"{root}: {method!r} was tested on no clip, so there is nothing to compare"
+        )
     if len(kinds) > 1:
         one, other = list(kinds.values())[:2]
         raise ValueError(

@@ -76,7 +76,12 @@ def unmatched_note(examples: Examples, data: Data) -> str | None:
 
 
 def unseen_note(examples: Examples, tested: Examples, fold: Fold) -> str | None:
-    """One line if clips are tested whose action no training clip has; None if none is."""
+    """One line if nothing is tested, or actions that no training clip has; None otherwise."""
+    if not len(tested):
+        return (
+            f"the high view has no clip that is tested (split {fold.test!r}, or held out), so this "
+            "is trained and not measured"
+        )
     unseen = ~np.isin(tested.clips.labels, examples.clips.labels)
     if not unseen.any():
         return None

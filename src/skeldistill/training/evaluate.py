@@ -76,7 +76,11 @@ def evaluate(
 
     Nothing is left to chance, but for the student's augmentation where an epoch is given; it is
     then drawn from `seed`, the epoch and each clip's id. What the student's side blanks is blanked.
+    Of no clips it says nothing.
     """
+    if not len(examples):
+        nothing = np.zeros((0, network.classes), np.float32)
+        return Said(logits=nothing, labels=np.zeros(0, np.int64), ids=())
     was_training = network.training
     network.eval()
     turns, blanked = examples.student.sampling.test_clips, examples.student.blanked

@@ -29,7 +29,7 @@ def examples_of(task: Task, method: Method, high: Store, low: Store) -> tuple[Ex
     view = high if method.view == "high" else low
     seen = derived(view, (), method.completion, recipe.data.seed, folder, quiet=True)
     tested = Examples(
-        clips=evaluation_clips(seen, low, fold, recipe.data),
+        clips=evaluation_clips(seen, high, low, fold, recipe.data),
         student=Side(store=seen, sampling=sampling),
     )
     if _from_high(method):
@@ -93,6 +93,23 @@ def clips_to_learn(method: Method, high: Store, low: Store, fold: Fold, data: Da
     Raises:
         ValueError: none of them has a label.
     """
+    clips = _seen_by(method, high, low, fold, data)
+    if (clips.labels != UNLABELLED).any():
+        return clips
+    paired = data.model_copy(update={"paired": 1.0})
+    if data.paired < 1 and (_seen_by(method, high, low, fold, paired).labels != UNLABELLED).any():
+        raise ValueError(
+            f"no training clip of split {fold.train!r} that a method may see is left: data.paired "
+            f"{data.paired:g} lets none with a label keep its match; raise it"
+        )
+    raise ValueError(
+        f"no training clip of split {fold.train!r} that a method may see has a label; label "
+        "some, or raise data.labelled"
+    )
+
+
+def _seen_by(method: Method, high: Store, low: Store, fold: Fold, data: Data) -> Clips:
+    """The training clips of a method, though none of them may have a label."""
     clips = (
         teacher_clips(high, low, fold, data)
         if _from_high(method) or method.view == "high"
@@ -103,11 +120,6 @@ def clips_to_learn(method: Method, high: Store, low: Store, fold: Fold, data: Da
         clips = clips.only_paired()
     if method.clips == "labelled" or not method.losses:
         clips = clips.only_labelled()
-    if not (clips.labels != UNLABELLED).any():
-        raise ValueError(
-            f"no training clip of split {fold.train!r} that a method may see has a label; label "
-            "some, or raise data.labelled"
-        )
     return clips
 
 

@@ -159,7 +159,7 @@ def _prepare(recipe: Recipe, root: Path, say: Say, *, quiet: bool) -> None:
     high, low = open_views(recipe.data, root / "views", quiet=quiet)
     for fold in recipe.data.folds:
         high.in_split(fold.train)
-        evaluation_clips(low, low, fold, recipe.data)
+        evaluation_clips(low, high, low, fold, recipe.data)
     for name, completion in completed_views(recipe):
         view = high if name == "high" else low
         derived(view, (), completion, recipe.data.seed, root / "views", quiet=quiet)

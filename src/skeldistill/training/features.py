@@ -54,7 +54,7 @@ def keep(
     """Write the features of some methods on the same clips, unless they are there already.
 
     The networks of the first fold and seed are run on clips of the most frequent classes among
-    the evaluated ones.
+    the evaluated ones. Of methods that share no such clip, those of one view are kept.
 
     Args:
         recipe: of the experiment.
@@ -75,7 +75,8 @@ def keep(
     ]
     path = root / FEATURES
     said = [task.said() for task in tasks]
-    common = shared([one.ids for one in said])
+    kept, common = most_that_share([one.ids for one in said])
+    tasks, said = [tasks[place] for place in kept], [said[place] for place in kept]
     label_of = dict(zip(said[0].ids, said[0].labels.tolist(), strict=True))
     ids = chosen(common, np.array([label_of[clip] for clip in common], np.int64), shown)
     mark = _mark(tasks, ids)
@@ -85,7 +86,7 @@ def keep(
         "mark": np.array(mark),
         "ids": np.array(ids, dtype=np.str_),
         "labels": np.array([label_of[clip] for clip in ids], np.int64),
-        "methods": np.array(list(names), dtype=np.str_),
+        "methods": np.array([task.method for task in tasks], dtype=np.str_),
     }
     for place, (task, answers) in enumerate(zip(tasks, said, strict=True)):
         arrays[f"logits{place}"] = _logits(answers, ids)
@@ -104,6 +105,22 @@ def shared(ids: Sequence[Sequence[str]]) -> list[str]:
     """The clips that every method answered for, in the order of the first."""
     others = [set(mine) for mine in ids[1:]]
     return [clip for clip in ids[0] if all(clip in mine for mine in others)]
+
+
+def most_that_share(ids: Sequence[Sequence[str]]) -> tuple[tuple[int, ...], list[str]]:
+    """Which methods answered for the same clips, and for which.
+
+    All of them if they share one; else, from the last on, which are students, as many as do.
+    """
+    if common := shared(ids):
+        return tuple(range(len(ids))), common
+    kept: list[int] = []
+    for place in reversed(range(len(ids))):
+        if shared([ids[place], *(ids[other] for other in kept)]):
+            kept.insert(0, place)
+    if not kept:
+        raise ValueError("no method was asked about any clip")
+    return tuple(kept), shared([ids[place] for place in kept])
 
 
 def chosen(ids: Sequence[str], labels: Int64[np.ndarray, " n"], shown: Sequence[str]) -> list[str]:
@@ -157,7 +174,7 @@ def _examples(task: Task, ids: Sequence[str]) -> Examples:
     high, low = open_views(recipe.data, folder, quiet=True)
     view = high if method.view == "high" else low
     seen = derived(view, (), method.completion, recipe.data.seed, folder, quiet=True)
-    clips = evaluation_clips(seen, low, recipe.data.folds[task.fold], recipe.data)
+    clips = evaluation_clips(seen, high, low, recipe.data.folds[task.fold], recipe.data)
     rows = dict(zip(seen.ids[clips.rows].tolist(), range(len(clips)), strict=True))
     places = np.array([rows[clip] for clip in ids], np.int64)
     return Examples(

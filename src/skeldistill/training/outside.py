@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64
 
 from skeldistill import checkpoint
 from skeldistill import recipe as recipes
+from skeldistill.clip import UNLABELLED
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import SOLITARY, Clips
 from skeldistill.data.store import Store
@@ -27,6 +29,8 @@ def evaluate_store(
     path: Path, store_path: Path, split: str | None = None
 ) -> tuple[Said, tuple[str, ...]]:
     """What a saved network says of a store's clips, completed and sampled as in its training.
+
+    Clips without a label have the one with which the network's own run evaluated them, if it did.
 
     Raises:
         ValueError: the store's layout, channels, units or classes are not those of the network, or
@@ -57,8 +61,8 @@ def evaluate_store(
     if classes and store.classes and classes != tuple(store.classes):
         raise ValueError(f"{store_path.name} has other classes than {path.name} was trained on")
     rows = store.in_split(split) if split else np.arange(len(store))
-    labels = store.labels[rows]
-    if (labels < 0).any():
+    labels = _labels(store, rows, path.parent)
+    if (labels == UNLABELLED).any():
         raise ValueError(f"{store_path.name} has clips without a label; they cannot be evaluated")
     if labels.max() >= network.classes:
         raise ValueError(f"{store_path.name} has label {labels.max()}; the network knows fewer")
@@ -66,6 +70,17 @@ def evaluate_store(
     with tempfile.TemporaryDirectory() as folder:
         seen = replace(side, store=derived(store, (), completion, 0, Path(folder)))
         return evaluate(network, Examples(clips=clips, student=seen)), classes
+
+
+def _labels(store: Store, rows: Int64[np.ndarray, " n"], folder: Path) -> Int64[np.ndarray, " n"]:
+    """Labels, and of clips without one what the run in this folder took from its other view."""
+    labels = store.labels[rows]
+    if (labels != UNLABELLED).all() or not (folder / SAID).is_file():
+        return labels
+    said = said_in(folder)
+    known = dict(zip(said.ids, said.labels.tolist(), strict=True))
+    theirs = [known.get(clip_id, UNLABELLED) for clip_id in store.ids[rows].tolist()]
+    return np.where(labels == UNLABELLED, theirs, labels)
 
 
 def evaluate_run(
@@ -94,7 +109,10 @@ def evaluate_run(
             "store to evaluate networks on"
         )
     _, about = checkpoint.load(path / NETWORK)
-    return said_in(path), tuple(about["classes"])
+    said = said_in(path)
+    if not said.ids:
+        raise ValueError(f"{path} was tested on no clip; name a store to evaluate it on")
+    return said, tuple(about["classes"])
 
 
 def write_predictions(said: Said, classes: tuple[str, ...], path: Path) -> None:

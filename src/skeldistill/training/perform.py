@@ -33,12 +33,18 @@ from skeldistill.training.comparable import (
 )
 from skeldistill.training.evaluate import Said, evaluate
 from skeldistill.training.examples import examples_of, teacher_examples, who_answers
+from skeldistill.training.leftovers import forget_if_changed
 from skeldistill.training.settle import settle, spreads
-from skeldistill.training.task import MEASURED, NETWORK, SAID, Task, network_part
+from skeldistill.training.task import (
+    MEASURED,
+    NETWORK,
+    SAID,
+    Task,
+    mark_of,
+    network_part,
+    require_same_views,
+)
 from skeldistill.training.train import Progress, fit, require_precision
-
-MARK = "fingerprint"
-"""The file that says of which recipe the state of a training is."""
 
 
 def check(task: Task) -> list[str]:
@@ -87,9 +93,10 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
         return
     with processes.first_goes_ahead():
         if processes.first():
-            _forget_if_changed(task)
+            forget_if_changed(task)
     recipe, method = task.recipe, task.recipe.methods[task.method]
     views = open_views(recipe.data, task.root / "views", quiet=True)
+    require_same_views(task.views, mark_of(*views))
     examples, tested = examples_of(task, method, *views)
     # A teacher's weights begin apart from its students', whose features would be alike otherwise.
     # On CPUs the lowest 32 bits of a seed are all that counts.
@@ -155,8 +162,8 @@ def perform(task: Task, watch: Callable[[Progress], None] = lambda _: None) -> N
     measured = {
         "fingerprint": task.fingerprint,
         "kind": task.kind,
-        "top1": said.accuracy(1),
-        "top5": said.accuracy(5),
+        "top1": said.accuracy(1) if said.ids else None,
+        "top5": said.accuracy(5) if said.ids else None,
         "clips": len(said.labels),
         # of training, over all the sessions that it took
         "seconds": sum(entry["seconds"] for entry in history),
@@ -298,17 +305,10 @@ def _start_from(
     return fresh
 
 
-def _forget_if_changed(task: Task) -> None:
-    """A state left by a recipe that has changed since must not be gone on with."""
-    mark = task.folder / MARK
-    if not mark.exists() or mark.read_text(encoding="utf-8") != task.fingerprint:
-        state.forget(task.folder)
-        task.folder.mkdir(parents=True, exist_ok=True)
-        mark.write_text(task.fingerprint, encoding="utf-8")
-
-
 def _keep(task: Task, student: Network, said: Said, side: Side, classes: Sequence[str]) -> None:
     recipe = task.recipe
+    # of what was trained before under other settings, whose network is written over
+    (task.folder / MEASURED).unlink(missing_ok=True)
     checkpoint.save(
         task.folder / NETWORK,
         student,

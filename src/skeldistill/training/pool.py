@@ -15,7 +15,7 @@ import torch
 from skeldistill.training.bars import Watch
 from skeldistill.training.claims import Claim
 from skeldistill.training.perform import perform
-from skeldistill.training.task import Task
+from skeldistill.training.task import Task, require_same_views
 from skeldistill.training.train import Progress as Step
 from skeldistill.training.turns import LOOK, Say, Waiting
 
@@ -83,7 +83,7 @@ def _submit_ready(pool: ProcessPoolExecutor, waiting: Waiting, running: Running,
     """Hand over the next tasks; never more than can run, an interrupt leaves none queued."""
     while len(running) < jobs and (turn := waiting.next()) is not None:
         task, claim = turn
-        running[pool.submit(_perform, task)] = task, claim
+        running[pool.submit(_perform, task, task.views)] = task, claim
 
 
 def _pass_on(steps: Any, tasks: Sequence[Task], watch: Watch) -> None:
@@ -118,7 +118,8 @@ def _leave_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _perform(task: Task) -> None:
+def _perform(task: Task, views: str) -> None:
+    require_same_views(views, task.views)  # this process may have looked later
     last = 0.0
 
     def tell(step: Step) -> None:

@@ -12,7 +12,7 @@ from skeldistill.recipe import Recipe
 from skeldistill.training import state
 from skeldistill.training.examples import clips_to_learn, completed_views
 from skeldistill.training.experiment import check_all, list_tasks
-from skeldistill.training.perform import MARK
+from skeldistill.training.leftovers import MARK
 from skeldistill.training.task import MEASURED, Task, look_again, network_part
 from skeldistill.training.train import steps_of
 

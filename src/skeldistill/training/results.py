@@ -1,7 +1,7 @@
 """From finished tasks to the results that a report shows: one dictionary of plain values."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,10 @@ from skeldistill.training.perform import class_names, number_of_classes
 from skeldistill.training.quality import by_quality
 from skeldistill.training.samples import sample_clips
 from skeldistill.training.statistics import accuracy, compare
-from skeldistill.training.task import NETWORK, Task
+from skeldistill.training.task import NETWORK, Task, mark_of, require_same_views
+
+NO_SCORES: dict[str, Any] = dict.fromkeys(("top1", "top5", "confusion", "per_class"))
+"""Of a method that was tested on no clip."""
 
 INTERVALS = (
     "95 % intervals over seeds and clips, by Student's t (Welch and Satterthwaite), of the share "
@@ -37,18 +40,21 @@ def gather(
 ) -> dict[str, Any]:
     """Everything measured in an experiment, as results.json holds it."""
     high, low = open_views(recipe.data, root / "views", quiet=True)
+    require_same_views(tasks[0].views, mark_of(high, low))
     by_method = {name: [task for task in tasks if task.method == name] for name in recipe.methods}
-    answers = {name: Answers.of_tasks(mine) for name, mine in by_method.items()}
+    measured = {name: mine for name, mine in by_method.items() if all(t.said().ids for t in mine)}
+    answers = {name: Answers.of_tasks(mine) for name, mine in measured.items()}
     teacher = recipe.main_teacher
     plain = next(
         (n for n, m in recipe.methods.items() if _kind(recipe, n) == "plain" and _is_bare(m)), None
     )
-    gap = between_views(answers, teacher, plain) if teacher and plain else None
+    ends = (teacher, plain) if teacher in answers and plain in answers else None
+    gap = between_views(answers, *ends) if ends else None
     names = class_names(high, low)
     classes = [*names, *map(str, range(len(names), number_of_classes(high, low)))]
     rows = []
     for name, mine in by_method.items():
-        row = _row(recipe, name, mine, answers[name])
+        row = _row(recipe, name, mine, answers.get(name))
         sees_low = recipe.methods[name].view == "low"
         row["gap_closed"] = gap["closed"].get(name) if gap and sees_low else None
         matrix = _part_matrix(recipe, mine[0], high, low)
@@ -75,8 +81,8 @@ def gather(
         "methods": rows,
         "comparisons": _comparisons(rows, answers, plain),
         "gap": {key: value for key, value in gap.items() if key != "closed"} if gap else None,
-        "by_quality": by_quality(low, by_method, (teacher, plain) if teacher and plain else None),
-        "clips": sample_clips(recipe, high, low, by_method),
+        "by_quality": by_quality(low, measured, ends) if measured else [],
+        "clips": sample_clips(recipe, high, low, measured) if measured else [],
     }
 
 
@@ -92,9 +98,11 @@ def _is_bare(method) -> bool:
     return not any(extras) and method.clips == "all"
 
 
-def _row(recipe: Recipe, name: str, tasks: Sequence[Task], answers: Answers) -> dict[str, Any]:
+def _row(
+    recipe: Recipe, name: str, tasks: Sequence[Task], answers: Answers | None
+) -> dict[str, Any]:
+    """All that is told of a method; no figures of one that was tested on no clip."""
     measured = [task.measured() for task in tasks]
-    confusion = np.sum([task.said().confusion() for task in tasks], axis=0)
     network, _ = checkpoint.load(tasks[0].folder / NETWORK)
     price = cost.measure(network, recipe.sampling_of(name).frames)
     return {
@@ -103,19 +111,28 @@ def _row(recipe: Recipe, name: str, tasks: Sequence[Task], answers: Answers) -> 
         "view": recipe.methods[name].view,
         "network": type(network).__name__,
         "description": describe(recipe, name) + _anew(measured[0].get("not_carried_over", [])),
-        "top1": _accuracy(answers, [m["top1"] for m in measured]),
-        "top5": _accuracy(Answers.of_tasks(tasks, top=5), [m["top5"] for m in measured]),
+        **(_scores(tasks, measured, answers) if answers else NO_SCORES),
         "parameters": price.parameters,
         "multiply_adds": price.multiply_adds,
         "latency_ms": price.latency_ms,
         "seconds": float(np.mean([m["seconds"] for m in measured])),
-        "confusion": confusion.tolist(),
-        "per_class": [
-            100 * row[k] / row.sum() if row.sum() else None for k, row in enumerate(confusion)
-        ],
         "curves": [
             {"fold": task.fold, "seed": task.seed, "epochs": m["history"]}
             for task, m in zip(tasks, measured, strict=True)
+        ],
+    }
+
+
+def _scores(
+    tasks: Sequence[Task], measured: Sequence[Mapping[str, Any]], answers: Answers
+) -> dict[str, Any]:
+    confusion = np.sum([task.said().confusion() for task in tasks], axis=0)
+    return {
+        "top1": _accuracy(answers, [m["top1"] for m in measured]),
+        "top5": _accuracy(Answers.of_tasks(tasks, top=5), [m["top5"] for m in measured]),
+        "confusion": confusion.tolist(),
+        "per_class": [
+            100 * row[k] / row.sum() if row.sum() else None for k, row in enumerate(confusion)
         ],
     }
 

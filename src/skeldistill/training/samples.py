@@ -23,21 +23,23 @@ def sample_clips(
     answers = {
         name: dict(zip(one.ids, one.answers.tolist(), strict=True)) for name, one in said.items()
     }
-    on_low = [name for name, method in recipe.methods.items() if method.view == "low"]
-    shown = answers[on_low[0]] if on_low else next(iter(answers.values()))
+    on_low = [
+        name for name, method in recipe.methods.items() if method.view == "low" and name in said
+    ]
+    asked = said[on_low[0] if on_low else next(iter(said))]
+    label_of = dict(zip(asked.ids, asked.labels.tolist(), strict=True))
     in_high = {clip_id: row for row, clip_id in enumerate(high.ids)}
     in_low = {clip_id: row for row, clip_id in enumerate(low.ids)}
-    both = [clip_id for clip_id in shown if clip_id in in_high and clip_id in in_low]
+    both = [clip_id for clip_id in label_of if clip_id in in_high and clip_id in in_low]
 
     def interest(clip_id: str) -> tuple[float, str]:
-        label = low.labels[in_low[clip_id]]
-        right = [answers[name].get(clip_id) == label for name in answers]
+        right = [answers[name].get(clip_id) == label_of[clip_id] for name in answers]
         return (-float(np.var(right)), clip_id)
 
     chosen: list[str] = []
     labels: list[int] = []
     for clip_id in sorted(both, key=interest):
-        label = int(low.labels[in_low[clip_id]])
+        label = label_of[clip_id]
         if labels.count(label) < 1 + len(chosen) // max(len(low.classes), 1):
             chosen.append(clip_id)
             labels.append(label)

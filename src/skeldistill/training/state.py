@@ -51,7 +51,7 @@ def save(
         partial.write_bytes(content.getbuffer())
         if (folder / STATE).exists():
             (folder / STATE).replace(folder / BEFORE)
-    _write_log(folder / LOG_FILE, history)
+    write_log(folder / LOG_FILE, history)
 
 
 def begin(
@@ -122,7 +122,7 @@ def forget(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
+def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """The history as a table, for those who would rather open it than TensorBoard.
 
     A training that goes on may have begun when less was kept.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from skeldistill.archives import arrays
+from skeldistill.data.store import Store
 from skeldistill.data.views import open_views
 from skeldistill.recipe import Data, Method, Part, Recipe, expanded, folder_name
 from skeldistill.training.evaluate import Said
@@ -67,6 +68,11 @@ class Task:
         }
 
     @property
+    def views(self) -> str:
+        """What both views held when they were first looked at, as `mark_of` says."""
+        return _views_mark(self.recipe.data.model_dump_json(), self.root)
+
+    @property
     def fingerprint(self) -> str:
         """Changes with everything that the outcome depends on, and with nothing else.
 
@@ -88,8 +94,7 @@ class Task:
     def _told(self, needs: list[str]) -> dict[str, Any]:
         """All that the outcome depends on; of the tasks that it needs, these marks."""
         recipe, method = self.recipe, self.recipe.methods[self.method]
-        views = _views_mark(recipe.data.model_dump_json(), self.root)
-        said = self.settings | {"views": views, "needs": needs}
+        said = self.settings | {"views": self.views, "needs": needs}
         if method.start_from and method.start_from not in recipe.methods:
             assert self.start is not None
             said["start"] = _digest(self.start)
@@ -150,9 +155,31 @@ def _mark(said: dict[str, Any]) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _views_mark(data: str, root: Path) -> str:
+    return mark_of(*open_views(Data.model_validate_json(data), root / "views", quiet=True))
+
+
+def mark_of(high: Store, low: Store) -> str:
     """What both views hold: clips are the same under another path, and changed ones are not."""
-    high, low = open_views(Data.model_validate_json(data), root / "views", quiet=True)
     return f"{high.fingerprint} {low.fingerprint}"
+
+
+def require_same_views(before: str, now: str) -> None:
+    """Refuse one table of two data sets.
+
+    Args:
+        before: what the views held (`mark_of`) when the run began.
+        now: what they hold.
+
+    Raises:
+        ValueError: one line that says which view is another.
+    """
+    held = zip(("high", "low"), before.split(), now.split(), strict=True)
+    others = [f"data.{name}" for name, one, other in held if one != other]
+    if others:
+        raise ValueError(
+            f"{' and '.join(others)} changed while the run went on, and its trainings would be of "
+            "two data sets; run again, and all of them are of what is there now"
+        )
 
 
 def look_again() -> None:

@@ -27,7 +27,7 @@ from skeldistill.prediction import Prediction
 from skeldistill.recipe import Training
 from skeldistill.training import state
 from skeldistill.training.compiling import compiled_alone, compiled_for, leave_eager
-from skeldistill.training.events import Events
+from skeldistill.training.events import Events, scalars
 from skeldistill.training.tally import Tally
 
 LOOK_EVERY = 100
@@ -138,7 +138,7 @@ def fit(
         processes.as_the_first([*distiller.buffers(), *distiller.parameters()])
         if processes.first():
             state.save(folder, distiller, optimizer, history, scaling)
-            events.write(_scalars(entry), step=epoch + 1)
+            events.write(scalars(entry), step=epoch + 1)
     leave_eager(compiled)
     return history
 
@@ -302,12 +302,3 @@ def steps_of(clips: int, batch_size: int) -> int:
     """The steps of an epoch; a last batch of less than half the size is left out."""
     whole, rest = divmod(clips, batch_size)
     return max(1, whole + (rest >= batch_size / 2))
-
-
-def _scalars(entry: dict[str, Any]) -> dict[str, float]:
-    scalars = {key: entry[key] for key in ("learning_rate", "loss", "top1", "seconds")}
-    scalars |= {f"term/{name}": value for name, value in entry["terms"].items()}
-    scalars |= {f"conflict/{name}": value for name, value in entry["conflicts"].items()}
-    scalars |= {f"strength/{name}": value for name, value in entry["strengths"].items()}
-    scalars |= {f"skipped/{name}": value for name, value in entry["skipped"].items()}
-    return scalars

@@ -13,6 +13,7 @@ from skeldistill import processes
 from skeldistill.files import folders_to_make, remove_empty
 from skeldistill.training.bars import Watch, title
 from skeldistill.training.claims import Claim, Claims
+from skeldistill.training.leftovers import left_in, put_right
 from skeldistill.training.perform import perform
 from skeldistill.training.task import Task
 from skeldistill.training.train import Progress as Step
@@ -52,6 +53,8 @@ class Waiting:
                 if claim is None:
                     self._tell(task)
                     continue
+            elif left_in(task) and (claim := self._claims.take(task.folder)) is not None:
+                put_right(task)
             self.tasks.remove(task)
             if claim is not None and not task.done:  # nor by another in this moment
                 return task, claim
