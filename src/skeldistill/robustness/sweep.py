@@ -148,7 +148,7 @@ def _examples(task: Task, network: Network, on: On) -> Examples:
     store, clips = _asked(task, on)
     if not store.layout.same_as(network.layout):
         raise ValueError(
-            f"{task.method} works on layout {network.layout.name!r} but the view asked for has "
+            f"{task.method} works on layout {network.layout.name!r} but the {on} view has "
             f"{store.layout.name!r}; leave --on out, or name methods that fit with --methods"
         )
     return Examples(
