@@ -96,13 +96,20 @@ def test_a_run_ends_in_a_table_though_features_fail(skeldistill, recipe_file, mo
     assert "report:" in out
 
 
-def test_fewer_methods_than_a_report_has_are_told_before(skeldistill, recipe_file, tmp_path):
+def test_fewer_methods_and_seeds_than_a_report_has_are_told_before(
+    skeldistill, recipe_file, tmp_path
+):
     whole = ("run", recipe_file, "--set", "methods=[teacher, low]")
-    for words, said in ((whole, False), ((*whole, "--methods", "low"), True), (whole, False)):
+    for words, lacks in (
+        (whole, None),
+        ((*whole, "--methods", "low"), "will lack teacher; "),
+        ((*whole, "--seeds", "0,1"), None),
+        ((*whole, "--seeds", "1", "--methods", "low"), "will lack teacher, seed 0; "),
+        (whole, None),
+    ):
         code, _, err = skeldistill(*words)
         assert code == 0, err
-        assert ("alone; trainings of teacher stay" in err) == said
-        assert "--methods tells of all again" in err or not said
+        assert lacks in err if lacks else "will lack" not in err
     results = json.loads((tmp_path / "runs/small/results.json").read_text(encoding="utf-8"))
     assert [method["name"] for method in results["methods"]] == ["teacher", "low"]
 

@@ -74,7 +74,7 @@ def run(
         from skeldistill.training import experiment
         from skeldistill.training.names import FEATURES
 
-    if methods and processes.first():
+    if (methods or seeds) and processes.first():
         _tell_of_fewer(loaded, root)
     if restart:
         _begin_anew(experiment.list_tasks(loaded, root))
@@ -98,19 +98,20 @@ def run(
 
 
 def _tell_of_fewer(recipe: "Recipe", root: Path) -> None:
-    """Say which methods results and report will lack, that they have now."""
+    """Say which methods and seeds results and report will lack, that they have now."""
     import json
 
     try:
-        told = json.loads((root / "results.json").read_text(encoding="utf-8"))["methods"]
-        left = [method["name"] for method in told if method["name"] not in recipe.methods]
+        told = json.loads((root / "results.json").read_text(encoding="utf-8"))
+        methods = [one["name"] for one in told["methods"] if one["name"] not in recipe.methods]
+        seeds = [f"seed {seed}" for seed in told["seeds"] if seed not in recipe.seeds]
     except (OSError, ValueError, LookupError, TypeError):
         return  # there is nothing that could be read
-    if left:
+    if methods or seeds:
         typer.echo(
-            f"results, report and recipe.yaml of {root} will be of {', '.join(recipe.methods)} "
-            f"alone; trainings of {', '.join(left)} stay, and the same command without --methods "
-            "tells of all again",
+            f"results, report and recipe.yaml of {root} will lack {', '.join(methods + seeds)}; "
+            "these trainings stay, and the same command tells of them again that names them too, "
+            "or has no --methods and no --seeds",
             err=True,
         )
 
