@@ -56,7 +56,11 @@ def predict(
     ] = False,
     window: Annotated[
         str | None,
-        typer.Option(help="What the network sees at once: 1.5 or 1.5s (seconds), 48f (frames)."),
+        typer.Option(
+            help="What the network sees at once: 1.5 or 1.5s (seconds), 48f (frames). Default: as "
+            "long as its training clips usually were, in seconds if their source told their pace, "
+            "else in frames."
+        ),
     ] = None,
     stride: Annotated[
         str | None, typer.Option(help="How far the next window is (default: a quarter of one).")

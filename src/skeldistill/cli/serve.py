@@ -36,7 +36,11 @@ def serve(
     ] = False,
     window: Annotated[
         str | None,
-        typer.Option(help="What a network sees at once: 1.5 or 1.5s (seconds), 48f (frames)."),
+        typer.Option(
+            help="What a network sees at once: 1.5 or 1.5s (seconds), 48f (frames). Default: as "
+            "long as its training clips usually were, in seconds if their source told their pace, "
+            "else in frames."
+        ),
     ] = None,
     enter: Annotated[float, typer.Option(help="Probability at which an action begins.")] = 0.5,
     leave: Annotated[float, typer.Option(help="Probability below which it is over.")] = 0.35,
