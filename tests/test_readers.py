@@ -127,7 +127,7 @@ BAD_ANNOTATIONS = {
     "three axes": (annotation(keypoint=np.ones((4, 17, 2))), "shape (4, 17, 2)"),
     "text": (annotation(keypoint=np.array(["a"])), "array of <U1"),
     "list": (annotation(keypoint=[1.0]), "no array"),
-    "nan": (annotation(keypoint=filled(np.nan), keypoint_score=None), "not a finite"),
+    "nan": (annotation(keypoint=filled(np.nan), keypoint_score=None), "or pass option nan_lost"),
     "too large": (annotation(keypoint=filled(1e300), keypoint_score=None), "not a"),
     "nobody": (annotation(keypoint=np.ones((0, 4, 17, 2)), keypoint_score=None), "0 persons"),
     "joints": (annotation(keypoint=np.ones((1, 4, 16, 2)), keypoint_score=None), "16 joints"),
@@ -143,6 +143,22 @@ BAD_ANNOTATIONS = {
 @pytest.mark.parametrize(("one", "said"), BAD_ANNOTATIONS.values(), ids=BAD_ANNOTATIONS)
 def test_pyskl_bad_annotation_is_one_line(tmp_path: Path, one: dict[str, Any], said: str) -> None:
     refused(PYSKL(), pickled(tmp_path / "a.pkl", [one]), said)
+
+
+@pytest.mark.parametrize("scored", [False, True])
+def test_pyskl_reads_nan_as_lost_where_it_is_asked_to(tmp_path: Path, scored: bool) -> None:
+    keypoint = np.arange(1, 2 * 3 * 17 * 2 + 1, dtype=np.float32).reshape(2, 3, 17, 2)
+    keypoint[0, 1, 4, 0] = np.nan
+    keypoint[1, 2] = np.nan
+    scores = np.full((2, 3, 17), 0.5, np.float32)
+    scores[0, 0, 7] = np.nan
+    given = annotation(frames=3, keypoint=keypoint, keypoint_score=scores if scored else None)
+    (clip,) = clips_of(PYSKL(nan_lost=True), pickled(tmp_path / "a.pkl", [given]))
+    lost = np.zeros((2, 3, 17), bool)
+    lost[0, 1, 4] = lost[1, 2] = True
+    lost[0, 0, 7] = scored
+    np.testing.assert_array_equal(clip.scores, np.where(lost, 0, 0.5 if scored else 1))
+    np.testing.assert_array_equal(clip.joints, np.where(lost[..., None], 0, keypoint))
 
 
 def test_pyskl_other_pickles_and_files(tmp_path: Path) -> None:

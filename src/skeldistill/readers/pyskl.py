@@ -39,6 +39,7 @@ class PYSKL:
         units: of the coordinates; by default pixels in two dimensions and metres in three.
         classes: action names by label; by default those of ``{"classes": [...]}`` in a file
             ``classes.json`` beside the pickle, if there is one.
+        nan_lost: joints with a coordinate or score that is NaN are lost, instead of a mistake.
 
     Raises:
         ValueError: the layout is not known.
@@ -47,6 +48,7 @@ class PYSKL:
     layout: str | None = None
     units: str | None = None
     classes: Sequence[str] = ()
+    nan_lost: bool = False
     # A pickle can only be read whole: `describe` hands on to `read` what it had to load.
     _loaded: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -76,7 +78,7 @@ class PYSKL:
         layout = self._layout(_keypoint(annotations[0], path), path)
         classes = self._classes(path)
         for annotation in annotations:
-            yield _clip(annotation, path, layout, splits, classes)
+            yield _clip(annotation, path, layout, splits, classes, self.nan_lost)
 
     def _load(self, path: Path) -> tuple[list[Any], Mapping[str, tuple[str, ...]]]:
         path = Path(path)
@@ -203,6 +205,7 @@ def _clip(
     layout: Layout,
     splits: Mapping[str, tuple[str, ...]],
     classes: tuple[str, ...],
+    nan_lost: bool,
 ) -> Clip:
     name = _id(annotation)
     where = f"{path}: annotation {name!r}"
@@ -221,11 +224,15 @@ def _clip(
     extra: dict[str, Any] = _unusual(annotation)
     if original not in (None, size):
         extra["original_shape"] = list(original)
+    scores = _scores(annotation.get("keypoint_score"), joints, where)
+    if nan_lost:
+        scores = _without_nan(joints, scores)
+    scored: dict[str, Any] = {} if scores is None else {"scores": scores}
     try:
         return Clip(
             id=name,
             joints=joints,
-            **_scores(annotation.get("keypoint_score"), joints, where),
+            **scored,
             layout=layout,
             label=label,
             splits=splits.get(name, ()),
@@ -233,7 +240,20 @@ def _clip(
             extra=extra,
         )
     except ValueError as error:
-        raise ValueError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+        lost = "" if nan_lost or not np.isnan(joints).any() else ", or pass option nan_lost=true"
+        raise ValueError(f"{path}: {str(error).removeprefix(f'{path}: ')}{lost}") from error
+
+
+def _without_nan(joints: np.ndarray, scores: np.ndarray | None) -> np.ndarray:
+    """Scores that are 0 where a joint is NaN, which becomes 0, too."""
+    gone = np.isnan(joints).any(axis=3)
+    if scores is None:  # as `Clip` has it, of what is left: whoever is seen at all is sure
+        joints[gone] = 0
+        seen = np.any(joints != 0, axis=(2, 3))[..., None]
+        return (seen & ~gone).astype(np.float32)
+    gone |= np.isnan(scores)
+    joints[gone] = 0
+    return np.where(gone, 0, scores).astype(np.float32)
 
 
 def _unusual(annotation: Mapping[str, Any]) -> dict[str, Any]:
@@ -271,10 +291,10 @@ def _needlessly_single(value: Any) -> bool:
         return bool(np.array_equal(array.astype(np.float16), array))
 
 
-def _scores(value: Any, joints: np.ndarray, where: str) -> dict[str, Any]:
+def _scores(value: Any, joints: np.ndarray, where: str) -> np.ndarray | None:
     """Scores between 0 and 1, if there are any; joints lost by them lose their coordinates too."""
     if value is None:
-        return {}
+        return None
     scores = _numbers(value, where)
     if scores.shape != joints.shape[:3]:
         raise ValueError(
@@ -282,7 +302,7 @@ def _scores(value: Any, joints: np.ndarray, where: str) -> dict[str, Any]:
         )
     scores = np.clip(scores, 0, 1)
     joints[scores == 0] = 0
-    return {"scores": scores}
+    return scores
 
 
 def _size(value: Any, where: str) -> tuple[int, int] | None:
