@@ -607,7 +607,7 @@ def test_work_is_bounded_and_the_rest_sent_away():
     assert third.status == 503
 
 
-def test_work_ends_when_nobody_waits_for_it(monkeypatch):
+def test_work_ends_when_nobody_waits_for_it():
     def work(stop: Stop) -> None:
         for _ in range(1000):
             stop.look()
@@ -618,9 +618,19 @@ def test_work_ends_when_nobody_waits_for_it(monkeypatch):
 
     with pytest.raises(Refused, match="nobody waits"):
         asyncio.run(story())
-    monkeypatch.setattr("skeldistill.deploy.serve_guard.WORK", 0.0)
-    with pytest.raises(Refused, match="took more than"):
-        work(Stop())
+    with pytest.raises(Refused, match="took more than 0 minutes"):
+        work(Stop(most=0.0))
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(10.0, 900.0), (120.0, 900.0), (3600.0, 27_000.0)])
+def test_who_takes_longer_videos_works_longer_on_them(seconds, most):
+    given = []
+
+    async def story() -> None:
+        await Turns(Limits(seconds=seconds)).work(Asker(gone=False), given.append)
+
+    asyncio.run(story())
+    assert given[0].most == most
 
 
 HELLO = b"GET /api/models HTTP/1.1\r\nhost: 127.0.0.1\r\n"

@@ -20,7 +20,10 @@ SILENCE = 30.0
 """Seconds in which something of it has to arrive."""
 
 WORK = 900.0
-"""Seconds after which a video is given up."""
+"""Seconds after which a video is given up, at least; see `Limits.work`."""
+
+SLOWEST = 7.5
+"""Seconds of work on a second of video that are waited for."""
 
 LOOK = 0.5
 """Seconds after which it is looked up whether somebody still waits for the answer."""
@@ -72,11 +75,20 @@ class Limits:
         """The megabytes as bytes."""
         return int(self.megabytes * 1e6)
 
+    @property
+    def work(self) -> float:
+        """Seconds after which a video is given up: longer, where longer ones are taken."""
+        return max(WORK, SLOWEST * self.seconds)
+
 
 @dataclass(eq=False)
 class Stop:
-    """Tells work in another thread that nobody waits for it any more, or that it took too long."""
+    """Tells work in another thread that nobody waits for it any more, or that it took too long.
 
+    most: seconds that it may take.
+    """
+
+    most: float = WORK
     begun: float = field(default_factory=time.monotonic)
     event: threading.Event = field(default_factory=threading.Event)
 
@@ -88,10 +100,9 @@ class Stop:
         """
         if self.event.is_set():
             raise Refused(499, "nobody waits for the answer any more")
-        if time.monotonic() - self.begun > WORK:
-            raise Refused(
-                503, f"this took more than {WORK / 60:.0f} minutes; cut it, or take a smaller video"
-            )
+        if time.monotonic() - self.begun > self.most:
+            minutes = f"{self.most / 60:.0f} minutes"
+            raise Refused(503, f"this took more than {minutes}; cut it, or take a smaller video")
 
 
 class Turns:
@@ -100,6 +111,7 @@ class Turns:
     def __init__(self, limits: Limits) -> None:
         self._free = asyncio.Semaphore(limits.at_once)
         self._inside, self._most = 0, limits.at_once + limits.waiting
+        self._work = limits.work
 
     @asynccontextmanager
     async def inside(self) -> AsyncIterator[None]:
@@ -119,7 +131,7 @@ class Turns:
     async def work(self, request: Any, do: Callable[[Stop], T]) -> T:
         """Do it in a thread when its turn comes; it is told to stop if the asker goes away."""
         async with self._free:
-            stop = Stop()
+            stop = Stop(most=self._work)
             task = asyncio.create_task(asyncio.to_thread(do, stop))
             try:
                 while not task.done():
