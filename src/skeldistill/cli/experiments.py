@@ -110,8 +110,7 @@ def _tell_of_fewer(recipe: "Recipe", root: Path) -> None:
     if methods or seeds:
         typer.echo(
             f"results, report and recipe.yaml of {root} will lack {', '.join(methods + seeds)}; "
-            "these trainings stay, and the same command tells of them again that names them too, "
-            "or has no --methods and no --seeds",
+            "these trainings stay, and are told of again without --methods and --seeds",
             err=True,
         )
 

@@ -109,7 +109,7 @@ def copies_note(examples: Examples, tested: Examples) -> str | None:
     return (
         f"{len(copies)} of {len(tested)} clips that are tested hold the very same joints as a "
         f"training clip, such as {test.ids[row]!r} and {train.ids[other]!r}: they are no clips "
-        "that the networks have never seen; `skeldistill data check` lists them"
+        "that the networks have never seen; `skeldistill data check` tells of them"
     )
 
 
