@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -436,42 +437,42 @@ class Pictures(BaseHTTPRequestHandler):
         pass
 
 
-def test_pictures_of_a_camera_have_the_times_of_their_arrival():
+@contextlib.contextmanager
+def camera(pictures: int, pause: float) -> Iterator[str]:
+    """The address of a camera of so many pictures, with so many seconds between them."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Pictures) as server:
-        server.pictures, server.pause, server.daemon_threads = 40, 0.1, True
+        server.pictures, server.pause, server.daemon_threads = pictures, pause, True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            began = time.monotonic()
-            with open_video(f"http://127.0.0.1:{server.server_port}/") as opened:
-                times = [one.time for one in itertools.islice(opened.frames(), 31)]
-            passed = time.monotonic() - began
+            yield f"http://127.0.0.1:{server.server_port}/"
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_pictures_of_a_camera_have_the_times_of_their_arrival():
+    with camera(pictures=40, pause=0.1) as address:
+        began = time.monotonic()
+        with open_video(address) as opened:
+            times = [one.time for one in itertools.islice(opened.frames(), 31)]
+        passed = time.monotonic() - began
     # at 25 a second, which nobody said, they would end after 1.2 of at least 3 seconds
     assert 2.5 < times[-1] <= passed
 
 
 def test_of_a_camera_that_is_too_fast_the_newest_picture_is_taken():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Pictures) as server:
-        server.pictures, server.pause, server.daemon_threads = 80, 0.02, True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            began = time.monotonic()
-            with open_video(f"http://127.0.0.1:{server.server_port}/") as opened:
-                assert not opened.waits
-                pictures = opened.frames()
-                taken = [next(pictures)]
-                opened._newest.thread.join()  # somebody is busy until nothing comes any more
-                passed = time.monotonic() - began
-                taken.append(next(pictures))
-                with pytest.raises(ValueError, match=r"127\.0\.0\.1.*cannot be decoded"):
-                    next(pictures)  # the camera broke off
-        finally:
-            server.shutdown()
-            thread.join()
+    with camera(pictures=80, pause=0.02) as address:
+        began = time.monotonic()
+        with open_video(address) as opened:
+            assert not opened.waits
+            pictures = opened.frames()
+            taken = [next(pictures)]
+            opened._newest.thread.join()  # somebody is busy until nothing comes any more
+            passed = time.monotonic() - began
+            taken.append(next(pictures))
+            with pytest.raises(ValueError, match=r"127\.0\.0\.1.*cannot be decoded"):
+                next(pictures)  # the camera broke off
     assert taken[1].number == 79
     assert 79 * 0.02 * 0.9 < taken[1].time <= passed
     np.testing.assert_allclose(taken[1].image, painted(80)[79], atol=40)

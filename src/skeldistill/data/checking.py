@@ -212,6 +212,12 @@ def _ids(store: Store) -> Iterator[Finding]:
         yield Finding("error", f"{twice} of more than one clip")
 
 
+def same_joints(store: Store, row: int, other: Store, place: int) -> bool:
+    """Whether two clips hold the same numbers, and any at all."""
+    joints = store.joints(row)
+    return bool(joints.any()) and np.array_equal(joints, other.joints(place))
+
+
 def _copies(store: Store) -> Iterator[Finding]:
     """Clips that hold the same numbers under two ids, and whether one trains for the other."""
     first: dict[tuple[int, int], int] = {}
@@ -219,8 +225,7 @@ def _copies(store: Store) -> Iterator[Finding]:
     for index in range(len(store)):
         key = (int(store.checksums[index]), int(store.num_frames[index]))
         other = first.setdefault(key, index)
-        same = other != index and np.array_equal(store.joints(other), store.joints(index))
-        if same and np.any(store.joints(index)):
+        if other != index and same_joints(store, index, store, other):
             copies.append((other, index))
     if not copies:
         return

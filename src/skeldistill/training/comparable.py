@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from skeldistill.data.checking import same_joints
 from skeldistill.data.dataset import Examples, Side
 from skeldistill.data.pairing import SOLITARY
 from skeldistill.data.sampling import persons_by_score
-from skeldistill.data.store import Store
 from skeldistill.losses.graph_matching import require_same_sizes
 from skeldistill.networks.network import Network
 from skeldistill.recipe import Data, Fold
@@ -97,12 +97,10 @@ def copies_note(examples: Examples, tested: Examples) -> str | None:
     Some data sets hold a recording twice, such as under two cameras.
     """
     train, test = examples.student.store, tested.student.store
-    known = {_mark(train, row): row for row in examples.clips.rows[::-1].tolist()}
-    copies = [
-        (row, known[mark])
-        for row in tested.clips.rows.tolist()
-        if (mark := _mark(test, row)) in known and _same(test, row, train, known[mark])
-    ]
+    known = {int(train.checksums[row]): row for row in examples.clips.rows[::-1].tolist()}
+    rows = tested.clips.rows[np.isin(test.checksums[tested.clips.rows], list(known))]
+    pairs = [(row, known[int(test.checksums[row])]) for row in rows.tolist()]
+    copies = [(row, other) for row, other in pairs if same_joints(test, row, train, other)]
     if not copies:
         return None
     row, other = copies[0]
@@ -111,15 +109,6 @@ def copies_note(examples: Examples, tested: Examples) -> str | None:
         f"training clip, such as {test.ids[row]!r} and {train.ids[other]!r}: they are no clips "
         "that the networks have never seen; `skeldistill data check` tells of them"
     )
-
-
-def _mark(store: Store, row: int) -> tuple[int, int]:
-    return int(store.checksums[row]), int(store.num_frames[row])
-
-
-def _same(store: Store, row: int, other: Store, place: int) -> bool:
-    joints = store.joints(row)
-    return bool(joints.any()) and np.array_equal(joints, other.joints(place))
 
 
 def _size(network: Network, side: Side) -> tuple[int, int, int]:
