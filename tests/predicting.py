@@ -38,6 +38,24 @@ class Sides(Network):
         )
 
 
+class Alone:
+    """An estimator that is its own session; those made of it say whom they see."""
+
+    layout = PENN13
+
+    def about(self):
+        return {}
+
+    def open(self):
+        return self
+
+    def begin(self, path, name):
+        pass
+
+    def close(self):
+        pass
+
+
 def sides(persons: int = 1, frames: int = 4) -> Recogniser:
     """A recogniser whose answers are known beforehand: 1 / (1 + exp(-2 x)) for "right"."""
     return Recogniser(

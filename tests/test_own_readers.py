@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from predicting import Alone
 
 from skeldistill.data.importing import import_source
 from skeldistill.estimators.at_work import AtWork
@@ -35,22 +36,13 @@ def test_a_reader_that_gives_no_clips_is_named(tmp_path, labelled):
     assert not (tmp_path / "a.arrow").exists()
 
 
-class Finder:
-    """An estimator that is its own session, and answers as it is told."""
+class Finder(Alone):
+    """Answers as it is told."""
 
     layout = COCO17
 
     def __init__(self, answer):
         self.answer, self.closed = answer, False
-
-    def about(self):
-        return {}
-
-    def open(self):
-        return self
-
-    def begin(self, path, name):
-        pass
 
     def __call__(self, image, time):
         return self.answer()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from jaxtyping import Float
-from predicting import sides, small_checkpoint, write_video
+from predicting import Alone, sides, small_checkpoint, write_video
 from torch import Tensor, nn
 
 from skeldistill import checkpoint
@@ -45,19 +45,11 @@ RULES = Rules(
 SEEN = Seen(name="film", layout=PENN13, size=None, rate=30.0)
 
 
-class Onlooker:
+class Onlooker(Alone):
     """Sees somebody of some size, at negative places for two seconds, then at positive ones."""
-
-    layout = PENN13
 
     def __init__(self, stop=None, broken=None):
         self._stop, self._broken = stop, broken
-
-    def about(self):
-        return {}
-
-    def open(self):
-        return self
 
     def begin(self, path, name):
         assert path is None
